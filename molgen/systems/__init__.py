@@ -1,0 +1,1 @@
+"""What is sampled: definitions, built-in systems, force fields."""
