@@ -52,6 +52,12 @@ def significant(value: Any, digits: int = 3) -> str:
     return f"{mantissa}×10^{int(exponent)}".replace("-", "\N{MINUS SIGN}")
 
 
+def plain(value: Any) -> str:
+    """``value`` as short as it can be written, e.g. 300 or 298.15."""
+    number = as_number(value)
+    return NOT_GIVEN if number is None else f"{number:g}".replace("-", "\N{MINUS SIGN}")
+
+
 def count(value: Any) -> str:
     """A whole number with thin spaces between thousands."""
     number = as_number(value)
@@ -93,7 +99,7 @@ def _what_was_done(result: Mapping[str, Any]) -> str:
     return (
         f"{count(result.get('n'))} configurations of {result.get('system', 'the system')} were drawn from a generative "
         f"model and weighted to the Boltzmann distribution of its force field at "
-        f"{significant(result.get('temperature_k'), 4).removesuffix('.0')}\N{NO-BREAK SPACE}K."
+        f"{plain(result.get('temperature_k'))}\N{NO-BREAK SPACE}K."
     )
 
 
