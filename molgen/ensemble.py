@@ -54,7 +54,9 @@ class EnsembleHeader:
             record = json.loads(data)
             return cls(**{key: value for key, value in record.items() if key in known})
         except (ValueError, TypeError, AttributeError) as error:
-            raise InputError(f"{source} has no readable ensemble header.", "Draw it anew with molgen sample.") from error
+            raise InputError(
+                f"{source} has no readable ensemble header.", "Draw it anew with molgen sample."
+            ) from error
 
 
 @dataclass(frozen=True)
