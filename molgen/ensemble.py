@@ -7,8 +7,8 @@ The file is MDTraj's HDF5 layout, so ``mdtraj.load`` opens it: ``coordinates`` f
 """
 
 import json
-import os
 from collections.abc import Iterator, Mapping
+from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from types import TracebackType
@@ -18,6 +18,7 @@ import numpy as np
 
 from molgen.arrays import BoolArray, FloatArray, IntArray
 from molgen.errors import InputError
+from molgen.files import atomic_path
 
 Measure = Literal["internal-coordinates", "cartesian-zero-com", "external"]
 COLUMNS = ("log_q", "reduced_energy", "log_weight")
@@ -90,7 +91,7 @@ class EnsembleWriter:
     def __init__(self, path: Path, header: EnsembleHeader) -> None:
         self.path = Path(path)
         self.header = header
-        self._temporary = self.path.with_name(f".{self.path.name}.{os.getpid()}.tmp")
+        self._stack = ExitStack()
         self._file: Any = None
         self._columns: tuple[str, ...] = ()
         self._created = False
@@ -98,7 +99,8 @@ class EnsembleWriter:
     def __enter__(self) -> Self:
         import tables
 
-        self._file = tables.open_file(str(self._temporary), mode="w", title="molgen ensemble")
+        temporary = self._stack.enter_context(atomic_path(self.path))
+        self._file = tables.open_file(str(temporary), mode="w", title="molgen ensemble")
         return self
 
     def append(self, rows: Ensemble) -> None:
@@ -141,14 +143,11 @@ class EnsembleWriter:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._file.close()
-        if kind is not None or not self._created:
-            self._temporary.unlink(missing_ok=True)
-            if kind is None:
-                raise ValueError("an ensemble file needs at least one call of append")
-            return
-        with self._temporary.open("rb+") as handle:
-            os.fsync(handle.fileno())
-        os.replace(self._temporary, self.path)
+        if kind is None and not self._created:
+            error = ValueError("an ensemble file needs at least one call of append")
+            self._stack.__exit__(ValueError, error, None)
+            raise error
+        self._stack.__exit__(kind, error, trace)
 
 
 class EnsembleReader:
@@ -219,25 +218,19 @@ class EnsembleReader:
 def mdtraj_topology_record(system_record: Mapping[str, Any], n_particles: int) -> dict[str, Any]:
     """The topology as MDTraj's HDF5 files keep it: chains of residues of atoms, and bonds.
 
-    Systems without a topology (analytic ones) get ``n_particles`` virtual sites in one residue.
+    ``system_record`` holds ``atoms``, rows of (name, element, residue name, residue index, mass in Da), and ``bonds``;
+    systems without them (analytic ones) get ``n_particles`` virtual sites in one residue.
     """
-    topology = system_record.get("topology")
-    if not topology:
+    if not system_record.get("atoms"):
         sites = [{"index": i, "name": f"X{i + 1}", "element": "VS"} for i in range(n_particles)]
         return {"chains": [_chain([{"index": 0, "name": "PRT", "resSeq": 1, "atoms": sites}])], "bonds": []}
     residues: dict[int, dict[str, Any]] = {}
-    for index, atom in enumerate(topology["atoms"]):
-        number = int(atom["residue_index"])
-        if number not in residues:
-            residues[number] = {
-                "index": len(residues),
-                "name": atom["residue_name"],
-                "resSeq": number + 1,
-                "segmentID": "",
-                "atoms": [],
-            }
-        residues[number]["atoms"].append({"index": index, "name": atom["name"], "element": atom["element"]})
-    bonds = [[int(i), int(j)] for i, j in topology["bonds"]]
+    for index, (name, element, residue_name, residue_index, _) in enumerate(system_record["atoms"]):
+        number = int(residue_index)
+        empty = {"index": len(residues), "name": residue_name, "resSeq": number + 1, "segmentID": "", "atoms": []}
+        residue = residues.setdefault(number, empty)
+        residue["atoms"].append({"index": index, "name": name, "element": element})
+    bonds = [[int(i), int(j)] for i, j in system_record["bonds"]]
     return {"chains": [_chain(list(residues.values()))], "bonds": bonds}
 
 

@@ -10,14 +10,8 @@ from molgen.ensemble import Ensemble, EnsembleHeader, EnsembleReader, EnsembleWr
 from molgen.errors import InputError
 
 WATER = {
-    "topology": {
-        "atoms": [
-            {"name": "O", "element": "O", "residue_name": "HOH", "residue_index": 0, "mass_da": 15.999},
-            {"name": "H1", "element": "H", "residue_name": "HOH", "residue_index": 0, "mass_da": 1.008},
-            {"name": "H2", "element": "H", "residue_name": "HOH", "residue_index": 0, "mass_da": 1.008},
-        ],
-        "bonds": [[0, 1], [0, 2]],
-    },
+    "atoms": [["O", "O", "HOH", 0, 15.999], ["H1", "H", "HOH", 0, 1.008], ["H2", "H", "HOH", 0, 1.008]],
+    "bonds": [[0, 1], [0, 2]],
     "system_xml": "x" * 200_000,
 }
 

@@ -61,17 +61,21 @@ def test_guard_passes_a_good_model_and_names_each_fault() -> None:
 
     partly = np.where(frame_labels == 0, math.log(0.625), math.log(5.0))
     disagreeing = weights.guard_states(("a", "b"), log_weight, labels, partly, frame_labels)
-    assert not disagreeing[1].passed and "differs by 0.69 kT" in disagreeing[1].reason
+    assert not disagreeing[1].passed
+    assert "differs by 0.69 kT" in disagreeing[1].reason
 
     lost = weights.guard_states(("a", "b"), log_weight[:800], labels[:800], frame_log_weight, frame_labels)
-    assert lost[0].passed and not lost[1].passed and "draws nothing" in lost[1].reason
+    assert lost[0].passed
+    assert not lost[1].passed
+    assert "draws nothing" in lost[1].reason
     assert lost[1].to_json()["disagreement_kt"] is None
 
     thin_labels = np.array([0] * 950 + [1] * 50)
     thin = np.where(thin_labels == 0, math.log(0.5 / 0.95), math.log(10.0))
     thin_frames = np.where(frame_labels == 0, math.log(0.5 / 0.95), math.log(10.0))
     starved = weights.guard_states(("a", "b"), thin, thin_labels, thin_frames, frame_labels)
-    assert not starved[1].passed and "share of 0.05" in starved[1].reason
+    assert not starved[1].passed
+    assert "share of 0.05" in starved[1].reason
 
 
 def test_states_without_frames_are_not_guarded() -> None:

@@ -98,7 +98,7 @@ def population_figure(populations: Mapping[str, Any]) -> Figure | None:
     if not drawn:
         return None
     with panel((4.7, max(1.7, 1.15 + 0.42 * len(drawn)))) as (canvas, axes):
-        for row, (name, item) in enumerate(drawn.items()):
+        for row, (_name, item) in enumerate(drawn.items()):
             _whisker(axes, item, row - 0.12, MODEL, "o", "model, weighted" if row == 0 else None, filled=True)
             if item.get("reference"):
                 _whisker(axes, item["reference"], row + 0.16, REFERENCE, "s", "reference" if row == 0 else None)
