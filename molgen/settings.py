@@ -29,7 +29,9 @@ class Settings(BaseModel):
         for item in overrides:
             path, separator, text = item.partition("=")
             if not separator:
-                raise UsageError(f"{item!r} is not an override.", "Write --set key=value, for example --set flow.bins=8.")
+                raise UsageError(
+                    f"{item!r} is not an override.", "Write --set key=value, for example --set flow.bins=8."
+                )
             *parents, last = path.strip().split(".")
             target = data
             for parent in parents:

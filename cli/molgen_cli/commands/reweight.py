@@ -1,0 +1,53 @@
+"""`molgen reweight`: weights, populations, free energies and the verdict."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from molgen_cli import options as opt
+from molgen_cli.output import print_plan, print_reweighting
+from molgen_cli.progress import show_progress
+from molgen_cli.session import guarded_run
+
+
+def reweight(
+    ensemble: Annotated[Path, typer.Argument(metavar="ENSEMBLE", help="Directory of `molgen sample`.")],
+    output: opt.OutputOption,
+    reference: Annotated[
+        Path | None,
+        typer.Option("--reference", metavar="PATH", help="Frames at equilibrium, not trained on, to compare with."),
+    ] = None,
+    allow_refused: opt.AllowRefusedOption = False,
+    seed: opt.SeedOption = None,
+    workers: opt.WorkersOption = opt.DEFAULT_WORKERS,
+    platform: opt.PlatformOption = "auto",
+    overrides: opt.SetOption = None,
+    max_time: opt.MaxTimeOption = None,
+    dry_run: opt.DryRunOption = False,
+    as_json: opt.JsonOption = False,
+    verbose: opt.VerboseOption = False,
+    quiet: opt.QuietOption = False,
+) -> None:
+    """Reweight ENSEMBLE to the Boltzmann distribution; the ensemble itself is not changed."""
+    with guarded_run(output, max_time) as interruption:
+        from molgen import workflows
+
+        settings = workflows.ReweightSettings().with_overrides(overrides or ())
+        if dry_run:
+            print_plan(workflows.plan_reweighting(ensemble, reference=reference, settings=settings), as_json=as_json)
+            return
+        with show_progress(quiet=quiet, verbose=verbose) as progress:
+            result = workflows.reweight(
+                ensemble,
+                output,
+                reference=reference,
+                settings=settings,
+                seed=seed,
+                workers=workers,
+                platform=platform,
+                progress=progress,
+                interruption=interruption,
+                allow_refused=True,  # so that the numbers are there to print; the exit code is set below
+            )
+        print_reweighting(result.to_json(), as_json=as_json, allow_refused=allow_refused)

@@ -1,0 +1,46 @@
+"""`molgen sample`: independent draws from a trained model."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from molgen_cli import options as opt
+from molgen_cli.output import print_plan, print_result
+from molgen_cli.progress import show_progress
+from molgen_cli.session import guarded_run
+
+
+def sample(
+    model: Annotated[Path, typer.Argument(metavar="MODEL", help="Directory of `molgen train`.")],
+    output: opt.OutputOption,
+    n: Annotated[int, typer.Option("--number", "-n", min=1, help="Number of draws.")] = 20_000,
+    seed: opt.SeedOption = None,
+    workers: opt.WorkersOption = opt.DEFAULT_WORKERS,
+    overrides: opt.SetOption = None,
+    max_time: opt.MaxTimeOption = None,
+    dry_run: opt.DryRunOption = False,
+    as_json: opt.JsonOption = False,
+    verbose: opt.VerboseOption = False,
+    quiet: opt.QuietOption = False,
+) -> None:
+    """Draw an ensemble from MODEL, each frame with the logarithm of its density."""
+    with guarded_run(output, max_time) as interruption:
+        from molgen import workflows
+
+        settings = workflows.SamplingSettings().with_overrides(overrides or ())
+        if dry_run:
+            print_plan(workflows.plan_sampling(model, n=n, settings=settings), as_json=as_json)
+            return
+        with show_progress(quiet=quiet, verbose=verbose) as progress:
+            result = workflows.sample(
+                model,
+                output,
+                n=n,
+                settings=settings,
+                seed=seed,
+                workers=workers,
+                progress=progress,
+                interruption=interruption,
+            )
+        print_result("sample", result.to_json(), result.directory, as_json=as_json)

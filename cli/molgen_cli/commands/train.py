@@ -1,0 +1,52 @@
+"""`molgen train`: a generative model from frames and the energy."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from molgen_cli import options as opt
+from molgen_cli.output import print_plan, print_result
+from molgen_cli.progress import show_progress
+from molgen_cli.session import guarded_run
+
+
+def train(
+    system: opt.SystemArgument,
+    data: Annotated[
+        list[Path], typer.Argument(metavar="DATA...", help="Directories of `molgen simulate`, ensembles, trajectories.")
+    ],
+    output: opt.OutputOption,
+    seed: opt.SeedOption = None,
+    workers: opt.WorkersOption = opt.DEFAULT_WORKERS,
+    platform: opt.PlatformOption = "auto",
+    overrides: opt.SetOption = None,
+    max_time: opt.MaxTimeOption = None,
+    dry_run: opt.DryRunOption = False,
+    as_json: opt.JsonOption = False,
+    verbose: opt.VerboseOption = False,
+    quiet: opt.QuietOption = False,
+) -> None:
+    """Train a model of SYSTEM on DATA: likelihood first, then with the energy."""
+    with guarded_run(output, max_time) as interruption:
+        from molgen import workflows
+        from molgen.systems import load_system
+
+        settings = workflows.TrainingSettings().with_overrides(overrides or ())
+        loaded = load_system(system)
+        if dry_run:
+            print_plan(workflows.plan_training(loaded, data, settings=settings), as_json=as_json)
+            return
+        with show_progress(quiet=quiet, verbose=verbose) as progress:
+            result = workflows.train(
+                loaded,
+                data,
+                output,
+                settings=settings,
+                seed=seed,
+                workers=workers,
+                platform=platform,
+                progress=progress,
+                interruption=interruption,
+            )
+        print_result("train", result.to_json(), result.directory, as_json=as_json)

@@ -1,0 +1,70 @@
+"""Options that several subcommands share, each with one spelling and one meaning."""
+
+from pathlib import Path
+from typing import Annotated, NoReturn
+
+import typer
+
+from molgen.errors import UsageError
+from molgen.provenance import available_cpus
+from molgen.units import parse_duration_s, parse_time_ps
+
+
+def _refuse(error: UsageError) -> NoReturn:
+    raise typer.BadParameter(str(error))
+
+
+def simulation_time(text: str | float) -> float:
+    """``5ns`` in picoseconds, for Typer."""
+    try:
+        return parse_time_ps(str(text))
+    except UsageError as error:
+        _refuse(error)
+
+
+def duration(text: str | float) -> float:
+    """``30m`` in seconds, for Typer."""
+    try:
+        return parse_duration_s(str(text))
+    except UsageError as error:
+        _refuse(error)
+
+
+SystemArgument = Annotated[
+    str, typer.Argument(metavar="SYSTEM", help="Built-in name (see `molgen systems`) or path of a system.toml.")
+]
+OutputOption = Annotated[
+    Path, typer.Option("--output", "-o", metavar="DIR", help="Run directory; the same command again continues it.")
+]
+SeedOption = Annotated[
+    int | None, typer.Option("--seed", min=0, help="Root seed of all randomness; drawn and recorded if not given.")
+]
+WorkersOption = Annotated[
+    int, typer.Option("--workers", min=1, help="Processes that share the work; results do not depend on it.")
+]
+PlatformOption = Annotated[
+    str, typer.Option("--platform", help="OpenMM platform, or auto: the fastest, found by timing a few steps.")
+]
+SetOption = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="KEY=VALUE", help="Change one setting, e.g. --set a.b=3; repeatable."),
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object on standard output, nothing else.")]
+VerboseOption = Annotated[
+    bool, typer.Option("--verbose", "-v", help="Show every progress message, and tracebacks of errors.")
+]
+QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="Show no progress.")]
+DryRunOption = Annotated[
+    bool, typer.Option("--dry-run", help="Print steps, evaluations, memory and files; compute nothing.")
+]
+MaxTimeOption = Annotated[
+    float | None,
+    typer.Option(
+        "--max-time", metavar="DURATION", parser=duration, help="Stop in good order after, e.g., 30m or 2h (exit 75)."
+    ),
+]
+AllowRefusedOption = Annotated[
+    bool, typer.Option("--allow-refused", help="Exit 0 where the verdict is refused; the verdict stays.")
+]
+
+DEFAULT_WORKERS = available_cpus()

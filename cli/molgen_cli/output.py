@@ -1,0 +1,44 @@
+"""What a command prints when it is done: a table, or with --json one object."""
+
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import typer
+
+from molgen.errors import RefusedError
+from molgen.files import json_bytes
+from molgen_cli import tables
+
+
+def print_json(data: Mapping[str, Any]) -> None:
+    """One JSON object on standard output."""
+    sys.stdout.write(json_bytes(data).decode())
+
+
+def print_plan(plan: Mapping[str, Any], *, as_json: bool) -> None:
+    """What a command would do, for --dry-run."""
+    if as_json:
+        print_json(plan)
+    else:
+        tables.print_plan(plan)
+
+
+def print_result(command: str, result: Mapping[str, Any], directory: Path, *, as_json: bool) -> None:
+    """The figures of ``simulate``, ``train`` or ``sample``, and where their files are."""
+    if as_json:
+        print_json(result)
+    else:
+        tables.print_figures(command, result, directory)
+
+
+def print_reweighting(result: Mapping[str, Any], *, as_json: bool, allow_refused: bool) -> None:
+    """Populations, free energies and verdict; exit 4 if it is ``refused`` and that was not allowed."""
+    if as_json:
+        print_json(result)
+    else:
+        tables.print_reweighting(result)
+    if result["verdict"] == "refused" and not allow_refused:
+        sys.stdout.flush()
+        raise typer.Exit(RefusedError.exit_code)

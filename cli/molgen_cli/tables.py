@@ -1,0 +1,140 @@
+"""Tables on standard output, drawn with Rich."""
+
+import math
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.table import Table
+
+_VERDICT_STYLES = {"reliable": "bold green", "caution": "bold yellow", "refused": "bold red"}
+_WIDTH_OF_FILES = 120
+
+
+def print_systems(rows: Sequence[Mapping[str, Any]]) -> None:
+    """Name, size, temperature and description of the built-in systems."""
+    table = _table("Built-in systems", "name", "particles", "T / K", "description")
+    for row in rows:
+        table.add_row(row["name"], str(row["particles"]), f"{row['temperature_k']:g}", row["description"])
+    _console().print(table)
+
+
+def print_plan(plan: Mapping[str, Any]) -> None:
+    """Steps, energy evaluations, memory and files of a run that was only planned."""
+    console = _console()
+    console.print("Plan; nothing was computed.", style="bold", highlight=False)
+    for key, value in plan.items():
+        _print_entry(console, key, value)
+
+
+def print_figures(command: str, result: Mapping[str, Any], directory: Path) -> None:
+    """The plain numbers and words of a result, one a line."""
+    console = _console()
+    console.print(f"{command} is complete.", style="bold", highlight=False)
+    for key, value in result.items():
+        if isinstance(value, (str, int, float)) or key == "evaluations":
+            _print_entry(console, key, value)
+    _print_entry(console, "directory", str(directory))
+
+
+def print_reweighting(result: Mapping[str, Any]) -> None:
+    """Populations, free-energy differences, weights, verdict and reasons, path of the report."""
+    console = _console()
+    console.print(_populations(result))
+    if result.get("delta_f"):
+        console.print(_free_energies(result["delta_f"]))
+    console.print(_weights(result))
+    verdict = result["verdict"]
+    console.print(f"Verdict: {verdict}", style=_VERDICT_STYLES.get(verdict, "bold"), highlight=False)
+    for reason in result.get("reasons", ()):
+        console.print(f"  - {reason}", highlight=False, markup=False)
+    for key in ("evaluations", "seed", "platform", "report"):
+        if result.get(key) is not None:
+            _print_entry(console, key, result[key])
+
+
+def interval(value: float | None, low: float | None, high: float | None, *, digits: int) -> str:
+    """``0.021 [0.019, 0.024]``; a number that is not known is shown as ``-``."""
+    shown = [_number(item, digits) for item in (value, low, high)]
+    return f"{shown[0]} [{shown[1]}, {shown[2]}]"
+
+
+def _number(value: float | None, digits: int) -> str:
+    return "-" if value is None or not math.isfinite(value) else f"{value:.{digits}f}"
+
+
+def _populations(result: Mapping[str, Any]) -> "Table":
+    title = f"{result['system']} at {result['temperature_k']:g} K: populations with 95 % intervals"
+    table = _table(title, "state", "population", "reference", "z", "k\u0302", "verdict")
+    for state, entry in result["populations"].items():
+        reference = entry.get("reference")
+        table.add_row(
+            state,
+            interval(entry["value"], entry["low"], entry["high"], digits=4),
+            "-" if not reference else interval(reference["value"], reference["low"], reference["high"], digits=4),
+            _number(entry.get("z"), 1),
+            _number(entry.get("pareto_k"), 2),
+            _coloured(entry.get("verdict")),
+        )
+    return table
+
+
+def _free_energies(delta_f: Mapping[str, Mapping[str, Any]]) -> "Table":
+    table = _table("Free-energy differences with 95 % intervals", "from -> to", "ΔF", "unit")
+    for pair, entry in delta_f.items():
+        table.add_row(pair, interval(entry["value"], entry["low"], entry["high"], digits=2), entry.get("unit", "kT"))
+    return table
+
+
+def _weights(result: Mapping[str, Any]) -> "Table":
+    table = _table("Weights", "figure", "value")
+    table.add_row("draws", f"{result['n']}" if "n" in result else "-")
+    table.add_row("raw effective sample size", _percent(result.get("ess_raw")))
+    table.add_row("  winsorised at 1e-4", _percent(result.get("ess_winsorised")))
+    table.add_row("  forward (from the reference)", _percent(result.get("ess_forward")))
+    threshold = _number(result.get("pareto_k_threshold"), 2)
+    table.add_row("Pareto k\u0302", f"{_number(result.get('pareto_k'), 2)} (threshold {threshold})")
+    table.add_row("largest weight", _percent(result.get("largest_weight_share")))
+    return table
+
+
+def _percent(share: float | None) -> str:
+    return "-" if share is None or not math.isfinite(share) else f"{100 * share:.1f} %"
+
+
+def _coloured(verdict: str | None) -> str:
+    if verdict is None:
+        return "-"
+    style = _VERDICT_STYLES.get(verdict, "")
+    return f"[{style}]{verdict}[/]" if style else verdict
+
+
+def _print_entry(console: "Console", key: str, value: Any) -> None:
+    """``key: value`` on one line that is never wrapped, so that paths can be copied; lists one item a line."""
+    name = key.replace("_", " ")
+    if isinstance(value, Mapping):
+        value = ", ".join(f"{inner} {item}" for inner, item in value.items())
+    if isinstance(value, (list, tuple)):
+        console.print(f"{name}:", highlight=False, markup=False)
+        for item in value:
+            console.print(f"  {item}", highlight=False, markup=False, soft_wrap=True)
+    else:
+        console.print(f"{name}: {value}", highlight=False, markup=False, soft_wrap=True)
+
+
+def _table(title: str, *columns: str) -> "Table":
+    from rich.table import Table
+
+    table = Table(title=title, title_justify="left", title_style="bold")
+    for column in columns:
+        table.add_column(column)
+    return table
+
+
+def _console() -> "Console":
+    from rich.console import Console
+
+    return Console() if sys.stdout.isatty() else Console(width=_WIDTH_OF_FILES)

@@ -1,0 +1,1 @@
+"""Executors that carry tasks: in this process, or in a pool of processes."""
