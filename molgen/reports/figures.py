@@ -6,7 +6,7 @@ e.g. ``surface_figures(profile)[0].save(Path("surface.svg"))``.
 
 import math
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -19,12 +19,13 @@ from molgen.reports.canvas import (
     Figure,
     axis_name,
     finish,
+    legend_above,
     panel,
     set_angle_ticks,
     shown_values,
 )
 from molgen.reports.data import EnergyHistograms, Profile1D, Profile2D
-from molgen.reports.wording import as_number, fixed, percent
+from molgen.reports.wording import as_number, fixed, percent, significant
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -46,21 +47,20 @@ def profile_figure(profile: Profile1D) -> Figure:
     """F along one variable: the model's line and 95 % band over the reference's."""
     x = shown_values(profile.grid_centres, profile.unit)
     with panel() as (canvas, axes):
+        axes.plot(x, _drawable(profile.free_energy), color=MODEL, label="model, weighted", zorder=4)
+        low, high = _drawable(profile.low), _drawable(profile.high)
+        axes.fill_between(x, low, high, color=MODEL, alpha=0.25, linewidth=0, label="95 % interval")
         if profile.reference is not None:
             if profile.reference_low is not None and profile.reference_high is not None:
                 low, high = _drawable(profile.reference_low), _drawable(profile.reference_high)
                 axes.fill_between(x, low, high, color=REFERENCE, alpha=0.18, linewidth=0)
-            axes.plot(x, _drawable(profile.reference), color=REFERENCE, dashes=(4, 2), label="reference", zorder=3)
-        axes.fill_between(
-            x, _drawable(profile.low), _drawable(profile.high), color=MODEL, alpha=0.25, linewidth=0, label="95 % interval"
-        )
-        axes.plot(x, _drawable(profile.free_energy), color=MODEL, label="model, weighted")
+            axes.plot(x, _drawable(profile.reference), color=REFERENCE, dashes=(4, 2), label="reference", zorder=5)
         axes.set_xlabel(axis_name(profile.cv, profile.unit))
         axes.set_ylabel("free energy / kT")
         axes.set_ylim(*_profile_range(profile))
         axes.margins(x=0.01)
         set_angle_ticks(axes.xaxis, x, profile.unit)
-        _legend_above(axes)
+        legend_above(axes)
         return finish(
             canvas,
             title=f"Free energy along {profile.cv}",
@@ -84,8 +84,12 @@ def energy_figure(energies: EnergyHistograms) -> Figure:
         axes.set_ylabel("density / kT⁻¹")
         axes.set_ylim(bottom=0.0)
         axes.margins(x=0.0)
-        _legend_above(axes)
-        outside = f"{percent(energies.beyond)} of the draws lie outside this range." if energies.beyond > 0 else ""
+        legend_above(axes)
+        outside = (
+            f"{significant(100.0 * energies.beyond, 2)} % of the draws lie outside this range."
+            if energies.beyond > 0
+            else ""
+        )
         return finish(canvas, title="Energies", alt=_energy_words(energies), caption=outside)
 
 
@@ -109,9 +113,11 @@ def population_figure(populations: Mapping[str, Any]) -> Figure | None:
         axes.grid(axis="x", color="#e3e6e9", linewidth=0.7)
         axes.set_axisbelow(True)
         _population_axis(axes, [as_number(item["value"]) or 1.0 for item in drawn.values()])
-        _legend_above(axes)
+        legend_above(axes)
         words = "; ".join(f"{name} {percent(item.get('value'), 2)}" for name, item in drawn.items())
-        return finish(canvas, title="State populations", alt=f"State populations with 95 % intervals: {words}.")
+        return finish(
+            canvas, title="Populations and their 95 % intervals", alt=f"State populations with 95 % intervals: {words}."
+        )
 
 
 def _population_axis(axes: "Axes", values: list[float]) -> None:
@@ -129,7 +135,14 @@ def _population_axis(axes: "Axes", values: list[float]) -> None:
 
 
 def _whisker(
-    axes: "Axes", item: Mapping[str, Any], y: float, colour: str, marker: str, label: str | None, *, filled: bool = False
+    axes: "Axes",
+    item: Mapping[str, Any],
+    y: float,
+    colour: str,
+    marker: str,
+    label: str | None,
+    *,
+    filled: bool = False,
 ) -> None:
     value = as_number(item.get("value"))
     if value is None or value <= 0.0:
@@ -152,11 +165,11 @@ def _surface(profile: Profile2D, name: str, grid: FloatArray, top: float) -> Fig
         colours = matplotlib.colormaps[COLOUR_MAP].resampled(256)
         norm = BoundaryNorm(levels, ncolors=colours.N, extend="max")
         mesh = axes.pcolormesh(x, y, values, cmap=colours, norm=norm, rasterized=True)
-        _outline_states(axes, profile, grid, x, y)
+        _outline_states(axes, profile, x, y)
         bar = canvas.colorbar(mesh, ax=axes, extend="max", shrink=0.92, aspect=26, pad=0.03)
         bar.set_label("free energy / kT")
         bar.set_ticks(list(levels[:: 2 if top > 6 else 1]))
-        bar.outline.set_linewidth(0.6)  # type: ignore[operator]
+        bar.outline.set_linewidth(0.6)
         for side in ("top", "right"):
             axes.spines[side].set_visible(True)
         axes.set_xlabel(axis_name(profile.cv_x, profile.unit_x))
@@ -166,27 +179,28 @@ def _surface(profile: Profile2D, name: str, grid: FloatArray, top: float) -> Fig
         return finish(canvas, title=name, alt=_surface_words(profile, name, grid, x, y))
 
 
-def _outline_states(axes: "Axes", profile: Profile2D, grid: FloatArray, x: FloatArray, y: FloatArray) -> None:
+def _outline_states(axes: "Axes", profile: Profile2D, x: FloatArray, y: FloatArray) -> None:
+    """Lines along the cell edges where the state changes, and each state's name at its deepest cell of the model."""
     if profile.states is None:
         return
+    from matplotlib.collections import LineCollection
     from matplotlib.patheffects import withStroke
 
-    halo = [withStroke(linewidth=2.6, foreground="white")]
+    ink = "#16191c"
+    upright = [((x[i + 1], y[j]), (x[i + 1], y[j + 1])) for i, j in np.argwhere(np.diff(profile.states, axis=0) != 0)]
+    level = [((x[i], y[j + 1]), (x[i + 1], y[j + 1])) for i, j in np.argwhere(np.diff(profile.states, axis=1) != 0)]
+    axes.add_collection(LineCollection(upright + level, colors=ink, linewidths=0.9, capstyle="projecting"))
     middle_x, middle_y = 0.5 * (x[1:] + x[:-1]), 0.5 * (y[1:] + y[:-1])
-    finite = np.where(np.isfinite(grid), grid, np.inf)
+    depth = np.where(np.isfinite(profile.free_energy), profile.free_energy, np.inf)
     for index, name in enumerate(profile.state_names):
         inside = profile.states == index
-        if not inside.any():
+        if not np.isfinite(depth[inside]).any():
             continue
-        if not inside.all():
-            lines = axes.contour(middle_x, middle_y, inside.T.astype(float), levels=[0.5], colors="#16191c", linewidths=0.9)
-            lines.set_path_effects(halo)
-        i, j = np.unravel_index(int(np.argmin(np.where(inside, finite, np.inf))), grid.shape)
-        left = middle_x[i] < x[0] + 0.8 * (x[-1] - x[0])
-        axes.annotate(
-            name, (middle_x[i], middle_y[j]), xytext=(6 if left else -6, 0), textcoords="offset points", fontsize=8.5,
-            color="#16191c", ha="left" if left else "right", va="center", path_effects=halo,
-        )  # fmt: skip
+        i, j = np.unravel_index(int(np.argmin(np.where(inside, depth, np.inf))), depth.shape)
+        across = (middle_x[i] - x[0]) / (x[-1] - x[0])
+        side: Literal["left", "center", "right"] = "left" if across < 0.2 else "right" if across > 0.8 else "center"
+        text = axes.text(middle_x[i], middle_y[j], name, fontsize=8.5, color=ink, ha=side, va="center")
+        text.set_path_effects([withStroke(linewidth=2.6, foreground="white")])
 
 
 def _common_top(grids: list[FloatArray]) -> float:
@@ -220,10 +234,6 @@ def _density(histogram: FloatArray, edges: FloatArray) -> FloatArray:
     return np.asarray(histogram / area) if area > 0 else np.zeros_like(histogram, dtype=np.float64)
 
 
-def _legend_above(axes: "Axes") -> None:
-    axes.legend(loc="lower left", bbox_to_anchor=(-0.02, 1.0), ncols=3, columnspacing=1.3, borderaxespad=0.1)
-
-
 def _profile_words(profile: Profile1D, x: FloatArray) -> str:
     finite = np.isfinite(profile.free_energy)
     if not finite.any():
@@ -250,7 +260,11 @@ def _surface_words(profile: Profile2D, name: str, grid: FloatArray, x: FloatArra
 
 def _energy_words(energies: EnergyHistograms) -> str:
     middles = 0.5 * (energies.edges[1:] + energies.edges[:-1])
-    named = [("unweighted", energies.model_raw), ("weighted", energies.model_weighted), ("reference", energies.reference)]
+    named = [
+        ("unweighted", energies.model_raw),
+        ("weighted", energies.model_weighted),
+        ("reference", energies.reference),
+    ]
     means = []
     for name, histogram in named:
         area = None if histogram is None else _density(histogram, energies.edges) * np.diff(energies.edges)

@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from molgen.arrays import FloatArray
-from molgen.reports.canvas import MODEL, RAW, REFERENCE, Figure, finish, panel
+from molgen.arrays import FloatArray, IntArray
+from molgen.reports.canvas import MODEL, RAW, REFERENCE, Figure, finish, legend_above, panel
 from molgen.reports.wording import count, fixed, percent
 
 _POINTS = 200
@@ -43,7 +43,7 @@ def _histogram(relative: FloatArray, n: int) -> Figure:
         axes.set_ylabel("share per bin")
         axes.set_ylim(bottom=0.0)
         axes.margins(x=0.0)
-        axes.legend(loc="upper left")
+        legend_above(axes)
         zero = n - relative.size
         return finish(
             canvas,
@@ -101,7 +101,7 @@ def _tail(relative: FloatArray, n: int, pareto_k: float | None, threshold: float
         _plain_log_ticks(axes.xaxis)
         axes.set_xlabel("weight w / mean w")
         axes.set_ylabel("share of the tail above w")
-        axes.legend(loc="lower left")
+        axes.legend(loc="upper right")
         return finish(
             canvas,
             title="Tail of the weights",
@@ -118,7 +118,7 @@ def _pareto_excess(probability: FloatArray, shape: float, median: float) -> Floa
     return np.asarray(sigma / shape * (probability**-shape - 1.0))
 
 
-def _log_spaced_ranks(size: int) -> FloatArray:
+def _log_spaced_ranks(size: int) -> IntArray:
     return np.unique(np.round(np.geomspace(1, size, min(size, _POINTS))).astype(np.int64))
 
 

@@ -89,6 +89,13 @@ def scaled(estimate: Mapping[str, Any], factor: float) -> dict[str, float | None
     return {name: None if number is None else number * factor for name, number in numbers.items()}
 
 
+def estimate_name(key: str) -> str:
+    """``population:a`` and ``delta_f:a->b`` as a reader would write them."""
+    kind, separator, what = key.partition(":")
+    names = {"population": "population of", "delta_f": "ΔF", "expectation": "average of"}
+    return f"{names.get(kind, kind)} {what}".replace("->", " → ") if separator else key
+
+
 def summary(result: Mapping[str, Any]) -> str:
     """The result in a few plain sentences: what was done, what it is worth, what came out."""
     sentences = [_what_was_done(result), _worth(result), _populations(result), _agreement(result)]
@@ -107,7 +114,8 @@ def _worth(result: Mapping[str, Any]) -> str:
     ess, n = as_number(result.get("ess_raw")), as_number(result.get("n"))
     if ess is None or n is None:
         return ""
-    return f"For averages they are worth about {count(ess * n)} independent ones (raw ESS {percent(ess)})."
+    worth = float(f"{ess * n:.3g}")
+    return f"For averages they are worth about {count(worth)} independent ones (raw ESS {percent(ess)})."
 
 
 def _populations(result: Mapping[str, Any]) -> str:
