@@ -119,6 +119,16 @@ def set_angle_ticks(axis: Any, values: FloatArray, unit: str) -> None:
         axis.axes.set(**{f"{axis.axis_name}lim": (low, high)})
 
 
+def plain_log_ticks(axis: Any, *, factor: float = 1.0, steps: tuple[float, ...] = (1.0,)) -> None:
+    """Ticks of a logarithmic axis in plain numbers (``factor`` 100 for per cent) at ``steps`` times powers of ten."""
+    from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter, NullLocator
+
+    axis.set_major_locator(LogLocator(subs=steps, numticks=12))
+    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{float(f'{factor * value:.3g}'):g}"))
+    axis.set_minor_locator(NullLocator())
+    axis.set_minor_formatter(NullFormatter())
+
+
 def legend_above(axes: "Axes") -> None:
     """The legend in one line over the axes, where no curve can run into it."""
     axes.legend(loc="lower left", bbox_to_anchor=(-0.02, 1.0), ncols=3, columnspacing=1.3, borderaxespad=0.1)

@@ -21,6 +21,7 @@ from molgen.reports.canvas import (
     finish,
     legend_above,
     panel,
+    plain_log_ticks,
     set_angle_ticks,
     shown_values,
 )
@@ -94,15 +95,15 @@ def energy_figure(energies: EnergyHistograms) -> Figure:
 
 
 def population_figure(populations: Mapping[str, Any]) -> Figure | None:
-    """States as points with 95 % intervals, the reference beneath each; logarithmic when they span a decade.
+    """States as points with 95 % intervals, the reference beneath each; logarithmic over a decade.
 
-    ``populations``: state -> {value, low, high, reference: {value, low, high} | None}. None if there is nothing to draw.
+    ``populations``: state -> {value, low, high, reference: {value, low, high} | None}. None if nothing to draw.
     """
     drawn = {name: item for name, item in populations.items() if (as_number(item.get("value")) or 0.0) > 0.0}
     if not drawn:
         return None
     with panel((4.7, max(1.7, 1.15 + 0.42 * len(drawn)))) as (canvas, axes):
-        for row, (name, item) in enumerate(drawn.items()):
+        for row, item in enumerate(drawn.values()):
             _whisker(axes, item, row - 0.12, MODEL, "o", "model, weighted" if row == 0 else None, filled=True)
             if item.get("reference"):
                 _whisker(axes, item["reference"], row + 0.16, REFERENCE, "s", "reference" if row == 0 else None)
@@ -121,17 +122,15 @@ def population_figure(populations: Mapping[str, Any]) -> Figure | None:
 
 
 def _population_axis(axes: "Axes", values: list[float]) -> None:
-    from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+    from matplotlib.ticker import FuncFormatter
 
     axes.set_xlabel("population / %")
-    percent_text = FuncFormatter(lambda value, _: f"{100.0 * value:g}")
     if max(values) > 10.0 * min(values):
         axes.set_xscale("log")
-        axes.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
-        axes.xaxis.set_minor_formatter(NullFormatter())
+        plain_log_ticks(axes.xaxis, factor=100.0, steps=(1.0, 2.0, 5.0) if max(values) < 1e3 * min(values) else (1.0,))
     else:
         axes.set_xlim(left=0.0)
-    axes.xaxis.set_major_formatter(percent_text)
+        axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{100.0 * value:g}"))
 
 
 def _whisker(
@@ -239,7 +238,8 @@ def _profile_words(profile: Profile1D, x: FloatArray) -> str:
     if not finite.any():
         return f"Free energy along {profile.cv}: no occupied bin."
     best = int(np.argmin(np.where(finite, profile.free_energy, np.inf)))
-    words = f"Free energy along {axis_name(profile.cv, profile.unit)}: lowest at {fixed(x[best], 2 if profile.unit == 'nm' else 0)}"
+    lowest = fixed(x[best], 0 if profile.unit == "rad" else 2)
+    words = f"Free energy along {axis_name(profile.cv, profile.unit)}: lowest at {lowest}"
     if profile.reference is None:
         return f"{words}."
     both = finite & np.isfinite(profile.reference)

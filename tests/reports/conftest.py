@@ -84,7 +84,7 @@ def _result() -> dict[str, Any]:
             "rows": 64, "passed": True,
             "checks": [
                 {"name": "reduced energies", "passed": True, "detail": "largest difference 3e-6 kT"},
-                {"name": "log q", "passed": True, "detail": "largest difference 2e-9 nat; numerical Jacobian on 4 rows"},
+                {"name": "log q", "passed": True, "detail": "largest difference 2e-9 nat, Jacobian on 4 rows"},
                 {"name": "system and model", "passed": True, "detail": "hashes and temperature agree"},
                 {"name": "chirality", "passed": True, "detail": "3 of 20000 rows outside the domain, weight 0"},
             ],
@@ -135,7 +135,7 @@ def make_report_data() -> ReportData:
     )
     return ReportData(
         result=_result(),
-        profiles_1d=tuple(_profile(name, model[:, i], reference[:, i], weights) for i, name in enumerate(("phi", "psi"))),
+        profiles_1d=tuple(_profile(cv, model[:, i], reference[:, i], weights) for i, cv in enumerate(("phi", "psi"))),
         profiles_2d=(_surface(model, reference, weights),),
         energies=energies,
         log_weight=log_weight,

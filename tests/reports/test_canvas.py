@@ -9,7 +9,7 @@ from molgen.reports.canvas import Figure, axis_name, finish, panel, shown_values
 
 
 def _line() -> Figure:
-    with panel() as (canvas, axes):
+    with panel((1.5, 1.2)) as (canvas, axes):
         axes.plot([0, 1], [0, 1])
         return finish(canvas, title="Line", alt="A line.")
 

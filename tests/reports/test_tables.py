@@ -17,7 +17,7 @@ def test_population_table_without_reference_has_no_such_columns() -> None:
     table = tables.population_table({"populations": {"a": {"value": 0.5, "low": 0.4, "high": 0.6, "reference": None}}})
     assert table is not None
     assert table.columns == ("State", "Population / %", "95 % interval", "Effective samples", "k̂", "Verdict")
-    assert table.rows == (("a", "50", "40 to 60", NOT_GIVEN, NOT_GIVEN, NOT_GIVEN),)
+    assert table.rows == (("a", "50.0", "40.0 to 60.0", NOT_GIVEN, NOT_GIVEN, NOT_GIVEN),)
 
 
 def test_free_energy_in_both_units() -> None:
