@@ -78,7 +78,7 @@ def _share(relative: FloatArray, n: int) -> Figure:
         axes.set_yticks([0.0, 0.25, 0.5, 0.75, 1.0], ["0", "25", "50", "75", "100"])
         axes.set_xlabel("heaviest draws / % of all")
         axes.set_ylabel("their weight / % of all")
-        axes.legend(loc="upper left")
+        legend_above(axes)
         return finish(
             canvas,
             title="How few draws carry the weight",
@@ -109,7 +109,8 @@ def _tail(relative: FloatArray, n: int, pareto_k: float | None, threshold: float
                 axes.plot(cutoff + y, probability, color=colour, dashes=dashes, label=f"{name} = {fixed(shape, 2)}")
         axes.set_xscale("log")
         axes.set_yscale("log")
-        plain_log_ticks(axes.xaxis, steps=(1.0, 2.0, 5.0))
+        left, right = axes.get_xlim()
+        plain_log_ticks(axes.xaxis, steps=(1.0, 2.0, 5.0) if right < 300.0 * left else (1.0,))
         plain_log_ticks(axes.yaxis, factor=100.0)
         axes.set_xlabel("weight w / mean w")
         axes.set_ylabel("tail above w / %")

@@ -126,12 +126,16 @@ def _populations(result: Mapping[str, Any]) -> str:
         bounds = interval(values["low"], values["high"], decimals)
         shown = f"{name} {fixed(values['value'], decimals)}\N{NO-BREAK SPACE}%"
         parts.append(shown if bounds == NOT_GIVEN else f"{shown} ({bounds})")
-    return f"State populations, with 95\N{NO-BREAK SPACE}% intervals: {', '.join(parts)}." if parts else ""
+    # Whoever copies this paragraph takes the warning along.
+    start = "Refused, for diagnosis only: state" if result.get("verdict") == "refused" else "State"
+    return f"{start} populations, with 95\N{NO-BREAK SPACE}% intervals: {', '.join(parts)}." if parts else ""
 
 
 def _agreement(result: Mapping[str, Any]) -> str:
     scores = {name: as_number(item.get("z")) for name, item in (result.get("populations") or {}).items()}
     known = {name: z for name, z in scores.items() if z is not None}
+    if result.get("verdict") == "refused":
+        return ""
     if not known:
         return "No reference populations were given to compare with."
     apart = [name for name, z in known.items() if abs(z) > 1.96]

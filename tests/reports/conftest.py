@@ -62,7 +62,7 @@ def _result() -> dict[str, Any]:
     return {
         "molgen": "0.1.0", "system": "alanine-dipeptide", "temperature_k": 300.0, "n": 20000, "n_out_of_domain": 3,
         "n_non_finite": 0, "ess_raw": 0.6134, "ess_raw_interval": [0.571, 0.642], "ess_winsorised": 0.66,
-        "ess_trimmed": 0.68, "pareto_k": 0.18, "pareto_k_threshold": 0.7, "largest_weight_share": 0.0021,
+        "ess_trimmed": 0.68, "pareto_k": 0.18, "pareto_k_threshold": 0.7, "largest_weight_share": 0.0006,
         "ess_forward": None, "log_z": 41.2371, "verdict": "caution",
         "reasons": ["State alpha_l holds 246 effective samples, fewer than 1,000, so its interval may be too short."],
         "estimates": {

@@ -45,6 +45,11 @@ def test_summary_says_what_it_is_worth_and_what_came_out() -> None:
     assert text.endswith("Beyond both errors from the reference: right.")
 
 
+def test_refused_populations_are_marked_within_the_sentence() -> None:
+    result = {"n": 5, "verdict": "refused", "populations": {"a": {"value": 0.5, "low": 0.4, "high": 0.6}}}
+    assert "Refused, for diagnosis only: state populations" in wording.summary(result)
+
+
 def test_summary_without_reference_says_so() -> None:
     assert wording.summary({"n": 5}).endswith("No reference populations were given to compare with.")
 
