@@ -1,0 +1,1 @@
+"""What is reported: populations, free energies, profiles, expectations, distances, and their intervals."""

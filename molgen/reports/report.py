@@ -1,0 +1,142 @@
+"""The one-file report: composes words, tables and figures into offline HTML and writes it atomically."""
+
+import os
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+from molgen.errors import InputError
+from molgen.reports import tables as make
+from molgen.reports.canvas import Figure
+from molgen.reports.data import ReportData
+from molgen.reports.wording import VERDICT_MEANING, estimate_name, summary
+
+
+@dataclass(frozen=True)
+class Section:
+    """A heading with what stands under it; empty parts are left out, an empty section altogether."""
+
+    title: str
+    lead: str = ""
+    tables: tuple[make.Table, ...] = ()
+    figures: tuple[Figure, ...] = ()
+
+
+def write_report(data: ReportData, path: Path) -> None:
+    """Write ``data`` as one offline HTML file at ``path``: no script, no external resource.
+
+    The file appears whole or not at all (temporary file, fsync, rename). ``InputError`` if it cannot be written.
+    """
+    _write_atomically(path, render_report(data).encode("utf-8"))
+
+
+def render_report(data: ReportData) -> str:
+    """The report's HTML text; equal data give equal text."""
+    import jinja2
+
+    environment = jinja2.Environment(
+        autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    source = files("molgen.reports").joinpath("template.html.j2").read_text(encoding="utf-8")
+    verdict = str(data.result["verdict"])
+    return environment.from_string(source).render(
+        system=str(data.result.get("system", "ensemble")),
+        version=str(data.result.get("molgen", "")),
+        verdict=verdict,
+        meaning=VERDICT_MEANING[verdict],
+        reasons=[str(reason) for reason in data.result.get("reasons") or ()],
+        estimates=_doubted_estimates(data.result),
+        summary=summary(data.result),
+        sections=[section for section in _sections(data) if section.lead or section.tables or section.figures],
+    )
+
+
+def _sections(data: ReportData) -> tuple[Section, ...]:
+    from molgen.reports import figures, training_figures, weight_figures
+
+    result = data.result
+    population = figures.population_figure(result.get("populations") or {})
+    weights = (
+        ()
+        if data.log_weight is None
+        else weight_figures.weight_figures(
+            data.log_weight, pareto_k=result.get("pareto_k"), threshold=result.get("pareto_k_threshold")
+        )
+    )
+    return (
+        Section(
+            "Populations and free energies",
+            tables=_present(make.population_table(result), make.free_energy_table(result)),
+            figures=() if population is None else (population,),
+        ),
+        Section(
+            "Free-energy surfaces",
+            "Empty cells are white. Both surfaces share one colour scale." if data.profiles_2d else "",
+            figures=tuple(figure for item in data.profiles_2d for figure in figures.surface_figures(item)),
+        ),
+        Section("Free-energy profiles", figures=tuple(figures.profile_figure(item) for item in data.profiles_1d)),
+        Section(
+            "Energies and distances",
+            tables=_present(make.distance_table(result), make.expectation_table(result)),
+            figures=() if data.energies is None else (figures.energy_figure(data.energies),),
+        ),
+        Section("Weights", _coverage_sentence(result), (make.weight_table(result),), weights),
+        Section("Training", figures=training_figures.training_figures(data.training or ())),
+        Section(
+            "Checks and cost",
+            tables=_present(make.audit_table(result), make.evaluation_table(result)),
+        ),
+        Section("How to make this again", tables=_present(make.provenance_table(_provenance(data)))),
+    )
+
+
+def _present(*candidates: make.Table | None) -> tuple[make.Table, ...]:
+    return tuple(table for table in candidates if table is not None)
+
+
+def _coverage_sentence(result: Mapping[str, Any]) -> str:
+    coverage = result.get("coverage") or {}
+    if not coverage.get("tested"):
+        return "Coverage not tested: a state that the model never draws would not be noticed by its weights."
+    missing = [str(name) for name in coverage.get("missing") or ()]
+    by = f" against {coverage['by']}" if coverage.get("by") else ""
+    if missing:
+        return f"Coverage was tested{by}: the draws miss {', '.join(missing)}."
+    return f"Coverage was tested{by}: no state is missing."
+
+
+def _doubted_estimates(result: Mapping[str, Any]) -> list[tuple[str, str, list[str]]]:
+    """Estimates that are less than reliable: name, verdict mark, reasons."""
+    doubted = []
+    for name, item in (result.get("estimates") or {}).items():
+        if item.get("verdict") in ("caution", "refused"):
+            reasons = [str(reason) for reason in item.get("reasons") or ()]
+            doubted.append((estimate_name(str(name)), make.MARKS[item["verdict"]], reasons))
+    return doubted
+
+
+def _provenance(data: ReportData) -> dict[str, Any]:
+    """What was handed in (else the result's own), after the seed and the platform."""
+    basics = {name: data.result[name] for name in ("seed", "platform") if data.result.get(name) is not None}
+    return {**basics, **(data.provenance or data.result.get("provenance") or {})}
+
+
+def _write_atomically(path: Path, content: bytes) -> None:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    except OSError as error:
+        raise InputError(f"The report {path} cannot be written.", f"{error.strerror}.") from error
+    try:
+        with os.fdopen(descriptor, "wb") as stream:
+            stream.write(content)
+            stream.flush()
+            os.fsync(stream.fileno())
+        os.chmod(name, 0o644)
+        os.replace(name, path)
+    except OSError as error:
+        Path(name).unlink(missing_ok=True)
+        raise InputError(f"The report {path} cannot be written.", f"{error.strerror}.") from error

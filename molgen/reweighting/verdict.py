@@ -1,0 +1,176 @@
+"""The verdict on every estimate: one table of rules (docs/statistics.md, section 3).
+
+A number is tested for being finite before it meets a threshold: ``NaN > 0.7`` is False.
+"""
+
+import math
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from molgen.reweighting.coverage import Coverage
+from molgen.reweighting.diagnostics import StateDiagnostics, WeightDiagnostics
+
+Word = Literal["reliable", "caution", "refused"]
+_RANK: dict[Word, int] = {"reliable": 0, "caution": 1, "refused": 2}
+
+MIN_STATE_ESS = 100.0
+CAUTION_STATE_ESS = 1000.0
+MAX_LARGEST_SHARE = 0.05
+CAUTION_PARETO_K = 0.5
+CAUTION_FAILED_FRACTION = 0.01
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """One word and the sentences that led to it."""
+
+    word: Word
+    reasons: tuple[str, ...] = ()
+
+    def to_json(self) -> dict[str, Any]:
+        """The record in result.json."""
+        return {"verdict": self.word, "reasons": list(self.reasons)}
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """All that an estimate's verdict rests on; ``states`` are the states that take part in it."""
+
+    weights: WeightDiagnostics
+    states: Sequence[StateDiagnostics]
+    coverage: Coverage
+    audit_passed: bool
+    audit_complete: bool = True
+    audit_failures: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Rule:
+    """``apply`` gives one sentence for every way in which the evidence breaks the rule."""
+
+    word: Word
+    apply: Callable[[Evidence], Iterable[str]]
+
+
+def _above(value: float, limit: float) -> bool:
+    """True if ``value`` is above ``limit`` or not a finite number."""
+    return not math.isfinite(value) or value > limit
+
+
+def _below(value: float, limit: float) -> bool:
+    return not math.isfinite(value) or value < limit
+
+
+def _figure(value: float) -> str:
+    return f"{value:.2f}" if math.isfinite(value) else "not a finite number"
+
+
+def _tail(evidence: Evidence) -> Iterable[str]:
+    w = evidence.weights
+    if _above(w.pareto_k, w.pareto_k_threshold):
+        yield f"The Pareto k of the weights is {_figure(w.pareto_k)}, above {w.pareto_k_threshold:.2f}."
+    for state in evidence.states:
+        if _above(state.pareto_k, state.pareto_k_threshold):
+            limit = state.pareto_k_threshold
+            yield f"The Pareto k of the weights in {state.name} is {_figure(state.pareto_k)}, above {limit:.2f}."
+
+
+def _too_few(evidence: Evidence) -> Iterable[str]:
+    total = evidence.weights.ess_raw * evidence.weights.n
+    if _below(total, MIN_STATE_ESS):
+        yield f"All draws together are worth {total:.0f} effective samples, fewer than {MIN_STATE_ESS:.0f}."
+    for state in evidence.states:
+        if _below(state.ess, MIN_STATE_ESS):
+            yield f"State {state.name} has {state.ess:.0f} effective samples, fewer than {MIN_STATE_ESS:.0f}."
+
+
+def _one_weight(evidence: Evidence) -> Iterable[str]:
+    if _above(evidence.weights.largest_weight_share, MAX_LARGEST_SHARE):
+        yield f"One draw carries {evidence.weights.largest_weight_share:.1%} of all weight."
+    for state in evidence.states:
+        if _above(state.largest_weight_share, MAX_LARGEST_SHARE):
+            yield f"One draw carries {state.largest_weight_share:.1%} of the weight of {state.name}."
+
+
+def _missing(evidence: Evidence) -> Iterable[str]:
+    for item in evidence.coverage.missing:
+        yield f"Missing from the draws, according to the {evidence.coverage.by}: {item}."
+
+
+def _audit(evidence: Evidence) -> Iterable[str]:
+    if not evidence.audit_passed:
+        failures = evidence.audit_failures or ("a check failed",)
+        yield f"The audit failed: {'; '.join(failures)}."
+
+
+def _density(evidence: Evidence) -> Iterable[str]:
+    count = evidence.weights.n_log_q_non_finite
+    if count:
+        yield f"{count} of {evidence.weights.n} draws have a log-density that is not finite."
+
+
+def _few(evidence: Evidence) -> Iterable[str]:
+    total = evidence.weights.ess_raw * evidence.weights.n
+    if math.isfinite(total) and MIN_STATE_ESS <= total < CAUTION_STATE_ESS:
+        yield f"All draws together are worth {total:.0f} effective samples, fewer than {CAUTION_STATE_ESS:.0f}."
+    for state in evidence.states:
+        if math.isfinite(state.ess) and MIN_STATE_ESS <= state.ess < CAUTION_STATE_ESS:
+            yield f"State {state.name} has {state.ess:.0f} effective samples, fewer than {CAUTION_STATE_ESS:.0f}."
+
+
+def _half(evidence: Evidence) -> Iterable[str]:
+    w = evidence.weights
+    if CAUTION_PARETO_K < w.pareto_k <= w.pareto_k_threshold:
+        yield f"The Pareto k of the weights is {w.pareto_k:.2f}, above {CAUTION_PARETO_K}."
+    for state in evidence.states:
+        if CAUTION_PARETO_K < state.pareto_k <= state.pareto_k_threshold:
+            yield f"The Pareto k of the weights in {state.name} is {state.pareto_k:.2f}, above {CAUTION_PARETO_K}."
+
+
+def _untested(evidence: Evidence) -> Iterable[str]:
+    if not evidence.coverage.tested:
+        yield "Coverage not tested: a state that the model never draws would not show."
+    if evidence.audit_passed and not evidence.audit_complete:
+        yield "The log-densities could not be recomputed because the model was not found."
+
+
+def _failed(evidence: Evidence) -> Iterable[str]:
+    if _above(evidence.weights.failed_fraction, CAUTION_FAILED_FRACTION):
+        share = evidence.weights.failed_fraction
+        yield f"{share:.1%} of the draws lie outside the domain or have an energy that is not finite."
+
+
+RULES: tuple[Rule, ...] = (
+    Rule("refused", _density),
+    Rule("refused", _audit),
+    Rule("refused", _missing),
+    Rule("refused", _tail),
+    Rule("refused", _too_few),
+    Rule("refused", _one_weight),
+    Rule("caution", _few),
+    Rule("caution", _half),
+    Rule("caution", _untested),
+    Rule("caution", _failed),
+)
+"""Every rule there is; the word of an estimate is the worst word of the rules it breaks."""
+
+
+def judge(evidence: Evidence) -> Verdict:
+    """The verdict on one estimate: the worst broken rule's word, and every broken rule's sentences."""
+    word: Word = "reliable"
+    reasons: list[str] = []
+    for rule in RULES:
+        sentences = list(rule.apply(evidence))
+        if sentences and _RANK[rule.word] > _RANK[word]:
+            word = rule.word
+        reasons.extend(sentences)
+    return Verdict(word, tuple(reasons))
+
+
+def worst(verdicts: Iterable[Verdict]) -> Verdict:
+    """The worst word of several verdicts, with the sentences of all of them, each once and in order."""
+    collected = list(verdicts)
+    word: Word = max((item.word for item in collected), key=lambda item: _RANK[item], default="reliable")
+    reasons = dict.fromkeys(reason for item in collected for reason in item.reasons)
+    return Verdict(word, tuple(reasons))
