@@ -1,0 +1,1 @@
+"""Coordinates in which ensembles are learned, their log-Jacobians, symmetry and domain."""

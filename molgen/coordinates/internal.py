@@ -1,0 +1,140 @@
+"""Bond lengths, angles and torsions of a molecule, and the volume element that goes with them."""
+
+import math
+
+import numpy as np
+import torch
+
+from molgen.coordinates.zmatrix import ZMatrix
+
+TWO_PI = 2.0 * math.pi
+
+
+def wrap(angle: torch.Tensor, period: float = TWO_PI) -> torch.Tensor:
+    """``angle`` brought into [-period/2, period/2)."""
+    return torch.remainder(angle + 0.5 * period, period) - 0.5 * period
+
+
+def _angle(p: torch.Tensor, q: torch.Tensor) -> torch.Tensor:
+    """Angle between vectors (..., 3), stable near 0 and pi (atan2 of cross and dot product)."""
+    return torch.atan2(torch.linalg.vector_norm(torch.linalg.cross(p, q), dim=-1), (p * q).sum(-1))
+
+
+def dihedral(a: torch.Tensor, b: torch.Tensor, c: torch.Tensor, d: torch.Tensor) -> torch.Tensor:
+    """Signed torsion a-b-c-d in radians for points (..., 3), IUPAC sign (Blondel & Karplus 1996)."""
+    bc, ab, cd = c - b, b - a, d - c
+    n1, n2 = torch.linalg.cross(ab, bc), torch.linalg.cross(bc, cd)
+    y = (torch.linalg.cross(n1, n2) * bc).sum(-1) / torch.linalg.vector_norm(bc, dim=-1)
+    return torch.atan2(y, (n1 * n2).sum(-1))
+
+
+class InternalCoordinates:
+    r"""The map between Cartesian positions and ``y = (bonds, angles, torsions)``, 3N - 6 numbers a frame.
+
+    Bonds (N - 1) in nm, angles (N - 2) and torsions (N - 3) in radians, all in the order of the tree. A leader's
+    torsion is tau itself, or the mean phase of three equivalent hydrogens; a follower's is its azimuth minus
+    its leader's.
+
+    The volume element is that of Cartesian space modulo rigid motion (translation, rotation with the Haar
+    measure of volume 8 pi^2 left out):
+
+    .. math:: |dx / dy| = \prod_{i \ge 2} b_i^2 \prod_{i \ge 3} \sin\theta_i
+
+    with b_i ↔ bonds and theta_i ↔ angles (Go & Scheraga, Macromolecules 9 (1976) 535, doi:10.1021/ma60052a001).
+    It holds for the full map; the map with the first three atoms fixed in a frame lacks b_2^2 b_3 sin(theta_3).
+    """
+
+    def __init__(self, zmatrix: ZMatrix) -> None:
+        self.zmatrix = zmatrix
+        self.n_atoms = zmatrix.n_atoms
+        self.dimension = 3 * self.n_atoms - 6
+        self.n_bonds, self.n_angles = self.n_atoms - 1, self.n_atoms - 2
+        rows = zmatrix.placements
+        self.atoms = np.array([p.atom for p in rows])
+        self._refs = torch.tensor([[p.atom, p.bond, p.angle, p.torsion] for p in rows])
+        index = {p.atom: k for k, p in enumerate(rows)}
+        self._follower = torch.tensor([p.leader != p.atom for p in rows])
+        self._leader = torch.tensor([index.get(p.leader, -1) for p in rows])
+        self._triples = [tuple(index[a] for a in atoms) for atoms in zmatrix.triples.values()]
+        self._build_levels()
+
+    def _build_levels(self) -> None:
+        """Rows of each depth and where their references stand among the atoms placed before."""
+        order = list(self.zmatrix.root)
+        self._levels: list[tuple[torch.Tensor, torch.Tensor]] = []
+        depths = np.array([p.depth for p in self.zmatrix.placements])
+        for depth in sorted(set(depths.tolist())):
+            rows = np.flatnonzero(depths == depth)
+            position = {atom: k for k, atom in enumerate(order)}
+            refs = [[position[int(r)] for r in self._refs[row, 1:]] for row in rows]
+            self._levels.append((torch.as_tensor(rows), torch.tensor(refs)))
+            order += [int(self.atoms[row]) for row in rows]
+        self._to_atom_order = torch.as_tensor(np.argsort(np.array(order)))
+
+    def torsion_column(self, leader: int) -> int:
+        """Column of ``y`` that holds the torsion (or phase) of ``leader``."""
+        return self.n_bonds + self.n_angles + int(np.flatnonzero(self.atoms == leader)[0])
+
+    def from_positions(self, positions: torch.Tensor) -> torch.Tensor:
+        """Internal coordinates (n, 3N-6) of ``positions`` (n, N, 3); torsions in [-pi, pi)."""
+        r0, r1, r2 = (positions[:, i] for i in self.zmatrix.root)
+        a, b, c, d = (positions[:, self._refs[:, k]] for k in range(4))
+        bonds = torch.linalg.vector_norm(torch.cat([(r1 - r0)[:, None], (r2 - r1)[:, None], a - b], 1), dim=-1)
+        angles = torch.cat([_angle(r0 - r1, r2 - r1)[:, None], _angle(a - b, c - b)], 1)
+        azimuth = dihedral(a, b, c, d)
+        leader_azimuth = torch.where(self._leader >= 0, azimuth[:, self._leader], torch.zeros_like(azimuth))
+        torsions = torch.where(self._follower, wrap(azimuth - leader_azimuth), azimuth)
+        if self._triples:
+            torsions = torsions.clone()
+        for first, second, third in self._triples:
+            torsions[:, first] = wrap(torsions[:, first] + self._phase_shift(torsions, second, third))
+        return torch.cat([bonds, angles, torsions], 1)
+
+    def _phase_shift(self, torsions: torch.Tensor, second: int, third: int) -> torch.Tensor:
+        """Mean phase of three hydrogens minus the first one's azimuth.
+
+        ``(e2 + e3) / 3`` with e the deviation of a follower's azimuth from +-120 degrees; the sign is the order in
+        which the two follow, so that the phase of a relabelled group differs by exactly 120 degrees.
+        """
+        sign = torch.sign(torch.sin(torsions[:, second] - torsions[:, third]))
+        # delta_2 - delta_3 is near -120 (order 1, 2, 3 counter-clockwise: +120, -120 -> 240 = -120) or near +120.
+        step = -sign * (TWO_PI / 3.0)
+        return (wrap(torsions[:, second] - step) + wrap(torsions[:, third] + step)) / 3.0
+
+    def to_positions(self, y: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Positions (n, N, 3), first atom at the origin, and log |dx/dy| (n,), for internal coordinates ``y``.
+
+        ``nan`` in log |dx/dy| where a bond is not positive or an angle not inside (0, pi).
+        """
+        bonds, angles, torsions = y.split([self.n_bonds, self.n_angles, y.shape[1] - self.n_bonds - self.n_angles], 1)
+        log_volume = 2.0 * bonds.log().sum(1) + angles.sin().log().sum(1)
+        return self._place(bonds, angles, self._azimuths(torsions)), log_volume
+
+    def _azimuths(self, torsions: torch.Tensor) -> torch.Tensor:
+        leaders = torsions
+        if self._triples:
+            leaders = torsions.clone()
+            for first, second, third in self._triples:
+                leaders[:, first] = torsions[:, first] - self._phase_shift(torsions, second, third)
+        reference = torch.where(self._leader >= 0, leaders[:, self._leader], torch.zeros_like(leaders))
+        return torch.where(self._follower, leaders + reference, leaders)
+
+    def _place(self, bonds: torch.Tensor, angles: torch.Tensor, azimuths: torch.Tensor) -> torch.Tensor:
+        """Natural extension reference frame, one tree depth at a time (Parsons et al., J. Comput. Chem. 2005)."""
+        zero = torch.zeros_like(bonds[:, 0])
+        third_angle = math.pi - angles[:, 0]
+        third = [bonds[:, 0] + bonds[:, 1] * third_angle.cos(), bonds[:, 1] * third_angle.sin(), zero]
+        x = torch.stack(
+            [torch.stack([zero] * 3, -1), torch.stack([bonds[:, 0], zero, zero], -1), torch.stack(third, -1)], 1
+        )
+        b_sin = bonds[:, 2:] * angles[:, 1:].sin()
+        local = torch.stack(
+            [-bonds[:, 2:] * angles[:, 1:].cos(), b_sin * azimuths.cos(), b_sin * azimuths.sin()], -1
+        )
+        for rows, refs in self._levels:
+            b, c, d = x[:, refs[:, 0]], x[:, refs[:, 1]], x[:, refs[:, 2]]
+            axis = torch.nn.functional.normalize(b - c, dim=-1, eps=1e-12)
+            normal = torch.nn.functional.normalize(torch.linalg.cross(c - d, axis), dim=-1, eps=1e-12)
+            frame = torch.stack([axis, torch.linalg.cross(normal, axis), normal], -2)
+            x = torch.cat([x, b + (local[:, rows, :, None] * frame).sum(-2)], 1)
+        return x[:, self._to_atom_order]

@@ -1,0 +1,1 @@
+"""How a model learns: labelled frames, objectives, the guard and the loop."""

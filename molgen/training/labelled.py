@@ -1,0 +1,98 @@
+"""Frames in a flow's standard coordinates together with what the energy says of them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Self
+
+import numpy as np
+import torch
+
+from molgen.arrays import FloatArray
+from molgen.energies.base import Energy
+from molgen.models.spline_flow import SplineFlow
+
+CHUNK = 8192
+"""Frames converted at a time, to bound memory."""
+
+
+@dataclass(frozen=True)
+class LabelledFrames:
+    r"""Rows of (t, r), the pulled-back reduced potential and its gradient.
+
+    With x(t, r) the flow's placement of standard coordinates,
+    ``potential`` ↔ U(t, r) = u(x) - log |dx/d(t, r)| and ``slope_t``, ``slope_r`` ↔ its derivatives: minus the score of
+    the target in standard coordinates. Shapes: t, slope_t (n, m); r, slope_r (n, k); potential, log_weight (n,).
+    ``log_weight`` is the logarithm of the weight with which a row counts in training.
+    """
+
+    t: torch.Tensor
+    r: torch.Tensor
+    slope_t: torch.Tensor
+    slope_r: torch.Tensor
+    potential: torch.Tensor
+    log_weight: torch.Tensor
+
+    def __len__(self) -> int:
+        return len(self.t)
+
+    def rows(self, index: torch.Tensor) -> Self:
+        """The rows ``index``."""
+        return type(self)(*(column[index] for column in self._columns()))
+
+    def weighted(self, log_weight: torch.Tensor) -> Self:
+        """The same rows with other weights."""
+        return type(self)(*self._columns()[:-1], log_weight.to(self.log_weight))
+
+    @classmethod
+    def concatenate(cls, parts: Sequence[Self]) -> Self:
+        """All rows of ``parts``, in order."""
+        return cls(*(torch.cat(columns) for columns in zip(*(p._columns() for p in parts), strict=True)))
+
+    def _columns(self) -> tuple[torch.Tensor, ...]:
+        return self.t, self.r, self.slope_t, self.slope_r, self.potential, self.log_weight
+
+
+def label_frames(flow: SplineFlow, positions: FloatArray, energy: Energy) -> LabelledFrames:
+    """Standard coordinates, potential and slopes of frames (n, N, D); one energy-and-force evaluation each.
+
+    Rows without a finite energy are kept with potential +inf and slopes 0.
+    """
+    parts = [_label(flow, positions[start : start + CHUNK], energy) for start in range(0, len(positions), CHUNK)]
+    return LabelledFrames.concatenate(parts)
+
+
+def _label(flow: SplineFlow, positions: FloatArray, energy: Energy) -> LabelledFrames:
+    frames = flow.chart.canonical(torch.as_tensor(np.asarray(positions, dtype=np.float64)))
+    reduced, gradient = energy.reduced_and_gradient(frames.numpy(), purpose="training")
+    with torch.no_grad():
+        t, r = flow.whitening(flow.chart.encode(frames))
+    return pulled_back(flow, t, r, frames, torch.as_tensor(reduced), torch.as_tensor(gradient))
+
+
+def pulled_back(
+    flow: SplineFlow,
+    t: torch.Tensor,
+    r: torch.Tensor,
+    frames: torch.Tensor,
+    reduced: torch.Tensor,
+    gradient: torch.Tensor,
+) -> LabelledFrames:
+    """Labels from energies (n,) and Cartesian gradients (n, N, D) at ``frames``, the placement of (t, r) up to rotation."""
+    t, r = t.double().requires_grad_(), r.double().requires_grad_()
+    placed, log_volume, inside = flow.place(t, r)
+    aligned = flow.chart.aligned_gradient(frames, placed.detach(), gradient)
+    slope_t, slope_r = torch.autograd.grad(
+        [placed, log_volume], [t, r], [aligned, -torch.ones_like(log_volume)], allow_unused=True
+    )
+    slope_t = torch.zeros_like(t) if slope_t is None else slope_t
+    potential = reduced - log_volume.detach()
+    good = inside & torch.isfinite(potential) & torch.isfinite(slope_r).all(1) & torch.isfinite(slope_t).all(1)
+    dtype = flow.dtype
+    return LabelledFrames(
+        t.detach().to(dtype),
+        r.detach().to(dtype),
+        torch.where(good[:, None], slope_t, 0.0).to(dtype),
+        torch.where(good[:, None], slope_r, 0.0).to(dtype),
+        torch.where(good, potential, torch.inf),
+        torch.zeros(len(potential), dtype=torch.float64),
+    )
