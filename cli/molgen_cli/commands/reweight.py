@@ -18,6 +18,12 @@ def reweight(
         Path | None,
         typer.Option("--reference", metavar="PATH", help="Frames at equilibrium, not trained on, to compare with."),
     ] = None,
+    model: Annotated[
+        Path | None,
+        typer.Option(
+            "--model", metavar="DIR", help="The ensemble's model, if it was moved; found by itself otherwise."
+        ),
+    ] = None,
     allow_refused: opt.AllowRefusedOption = False,
     seed: opt.SeedOption = None,
     workers: opt.WorkersOption = opt.DEFAULT_WORKERS,
@@ -42,6 +48,7 @@ def reweight(
                 ensemble,
                 output,
                 reference=reference,
+                model=model,
                 settings=settings,
                 seed=seed,
                 workers=workers,
