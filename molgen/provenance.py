@@ -1,6 +1,5 @@
 """Where a result comes from: versions, machine, date and command line, gathered without importing the libraries."""
 
-import importlib.metadata
 import os
 import platform
 import shlex
@@ -28,6 +27,8 @@ def provenance() -> dict[str, Any]:
 
 def library_versions() -> dict[str, str]:
     """Versions of molgen, Python and those of :data:`LIBRARIES` that are installed."""
+    import importlib.metadata  # takes 50 ms, which `molgen --help` has no use for
+
     versions = {"molgen": molgen.__version__, "python": platform.python_version()}
     for name in LIBRARIES:
         try:

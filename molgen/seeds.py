@@ -2,8 +2,10 @@
 
 import hashlib
 import secrets
+from typing import TYPE_CHECKING
 
-import numpy as np
+if TYPE_CHECKING:  # importing numpy here would slow every start of the command line
+    import numpy as np
 
 
 def new_root_seed() -> int:
@@ -23,6 +25,8 @@ def child_seed(root: int, *names: str | int, bits: int = 63) -> int:
     return max(value, 1)
 
 
-def numpy_generator(root: int, *names: str | int) -> np.random.Generator:
+def numpy_generator(root: int, *names: str | int) -> "np.random.Generator":
     """A numpy generator for the task called ``names``."""
+    import numpy as np
+
     return np.random.default_rng(child_seed(root, *names))

@@ -17,10 +17,13 @@ CAP_NAMES = {"HH31": "H1", "HH32": "H2", "HH33": "H3"}
 
 def atoms(topology: app.Topology) -> list[tuple[str, str, str]]:
     """(residue, name, element) of every atom, cap hydrogens and the NME methyl under one spelling."""
-    return [
-        (a.residue.name, "C" if (a.residue.name, a.name) == ("NME", "CH3") else CAP_NAMES.get(a.name, a.name), a.element.symbol)
-        for a in topology.atoms()
-    ]  # fmt: skip
+    spelling = {
+        ("NME", "CH3"): "C",
+        **{(cap, name): short for cap in ("ACE", "NME") for name, short in CAP_NAMES.items()},
+    }
+    residue_and_name = [(a.residue.name, a.name) for a in topology.atoms()]
+    elements = [a.element.symbol for a in topology.atoms()]
+    return [(r, spelling.get((r, n), n), e) for (r, n), e in zip(residue_and_name, elements, strict=True)]
 
 
 def main() -> None:

@@ -16,6 +16,7 @@ app = typer.Typer(
     name="molgen",
     help="Boltzmann ensembles of molecules, with error bars that can be believed.",
     no_args_is_help=True,
+    rich_markup_mode=None,  # plain help: importing Rich for it would double the time of --help
     add_completion=False,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},

@@ -9,6 +9,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
 
+import typer
+
 from molgen.errors import MolgenError, UsageError
 from molgen.interruption import Interruption
 from molgen.rundir import LOG, MANIFEST, RunLockedError
@@ -36,7 +38,7 @@ def guarded_run(output: Path | None, max_time_s: float | None = None) -> Iterato
     with _signals(interruption):
         try:
             yield interruption
-        except (UsageError, RunLockedError):
+        except (UsageError, RunLockedError, typer.Exit, BrokenPipeError):
             raise
         except MolgenError as error:
             _log_traceback(error, output)

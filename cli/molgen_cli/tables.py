@@ -1,5 +1,6 @@
 """Tables on standard output, drawn with Rich."""
 
+import math
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -62,7 +63,7 @@ def interval(value: float | None, low: float | None, high: float | None, *, digi
 
 
 def _number(value: float | None, digits: int) -> str:
-    return "-" if value is None else f"{value:.{digits}f}"
+    return "-" if value is None or not math.isfinite(value) else f"{value:.{digits}f}"
 
 
 def _populations(result: Mapping[str, Any]) -> "Table":
@@ -101,7 +102,7 @@ def _weights(result: Mapping[str, Any]) -> "Table":
 
 
 def _percent(share: float | None) -> str:
-    return "-" if share is None else f"{100 * share:.1f} %"
+    return "-" if share is None or not math.isfinite(share) else f"{100 * share:.1f} %"
 
 
 def _coloured(verdict: str | None) -> str:

@@ -92,7 +92,7 @@ class CVSection(Settings):
         if self.rmsd is not None:
             return self.rmsd.atoms
         given = self.torsion or self.angle or self.distance or self.radius_of_gyration or ()
-        return tuple(index for index in given if isinstance(index, int))
+        return tuple(given)
 
 
 class StateSection(Settings):

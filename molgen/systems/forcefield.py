@@ -29,10 +29,8 @@ def build_molecule(
         xml_path = folder / forcefield.system_xml
         system = _read_system(xml_path)
         if system.getNumParticles() != pdb.topology.getNumAtoms():
-            raise InputError(
-                f"{xml_path} has {system.getNumParticles()} particles, {pdb_path} has {pdb.topology.getNumAtoms()} atoms.",
-                "Give the System and the topology of the same molecule.",
-            )
+            counts = f"{system.getNumParticles()} particles, {pdb_path} has {pdb.topology.getNumAtoms()} atoms"
+            raise InputError(f"{xml_path} has {counts}.", "Give the System and the topology of the same molecule.")
     else:
         system = _create_system(pdb, pdb_path, forcefield, folder)
     _remove_motion_remover(system)

@@ -157,4 +157,5 @@ def test_positions_are_in_nanometres() -> None:
     system = load_system("alanine-dipeptide")
     assert isinstance(system, MolecularSystem)
     lengths = [np.linalg.norm(system.positions[i] - system.positions[j]) for i, j in system.topology.bonds]
-    assert min(lengths) > 0.09 and max(lengths) < 0.16
+    assert min(lengths) > 0.09
+    assert max(lengths) < 0.16

@@ -1,0 +1,1 @@
+"""Collective variables in torch, and the states defined on them."""

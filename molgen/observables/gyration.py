@@ -1,0 +1,35 @@
+"""Radius of gyration."""
+
+from dataclasses import dataclass
+from typing import ClassVar, Self
+
+import torch
+
+from molgen.systems.definition import CVSection
+from molgen.systems.system import MolecularSystem, System
+
+
+@dataclass(frozen=True)
+class RadiusOfGyration:
+    """R = sqrt(Σ mᵢ |rᵢ − r̄|² / Σ mᵢ) in nm, r̄ the centre of mass, masses mᵢ physical."""
+
+    name: str
+    atoms: tuple[int, ...]
+    masses_da: tuple[float, ...]
+    unit: ClassVar[str] = "nm"
+    periodic: ClassVar[bool] = False
+
+    @classmethod
+    def build(cls, section: CVSection, system: System) -> Self:
+        """The radius over ``section.radius_of_gyration`` with the masses of the system."""
+        assert isinstance(system, MolecularSystem)
+        atoms = section.atoms(system.n_particles)
+        return cls(section.name, atoms, tuple(system.topology.atoms[index].mass_da for index in atoms))
+
+    def __call__(self, positions: torch.Tensor) -> torch.Tensor:
+        """Radii (n,) in nm at ``positions`` (n, N, 3) in nm."""
+        masses = torch.as_tensor(self.masses_da, dtype=positions.dtype, device=positions.device)
+        share = (masses / masses.sum())[:, None]
+        chosen = positions[:, list(self.atoms)]
+        centred = chosen - (share * chosen).sum(1, keepdim=True)
+        return (share * centred**2).sum((1, 2)).sqrt()

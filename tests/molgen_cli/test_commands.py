@@ -1,0 +1,159 @@
+"""Each command calls one workflow with what was asked and prints its result."""
+
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+import molgen.systems
+
+Command = Callable[..., int]
+Captured = pytest.CaptureFixture[str]
+
+COMMANDS = {
+    "simulate": ("simulate", "ala", "--time", "5ns", "-o", "out"),
+    "train": ("train", "ala", "md1", "md2", "-o", "out"),
+    "sample": ("sample", "model", "-o", "out"),
+    "reweight": ("reweight", "ensemble", "-o", "out"),
+    "demo": ("demo",),
+}
+PLANS = {
+    "simulate": "plan_simulation",
+    "train": "plan_training",
+    "sample": "plan_sampling",
+    "reweight": "plan_reweighting",
+}
+
+
+def test_simulate(workflows: Any, molgen_command: Command) -> None:
+    assert molgen_command(*COMMANDS["simulate"], "--explore", "--seed", "3", "--workers", "1", "--platform", "CPU") == 0
+    ((name, arguments, options),) = workflows.calls
+    assert (name, arguments) == ("simulate", ("<ala>", Path("out")))
+    assert (options["mode"], options["time_ps"]) == ("explore", 5000.0)
+    assert (options["seed"], options["workers"], options["platform"]) == (3, 1, "CPU")
+    assert options["settings"].bins == 8
+
+
+def test_simulate_is_plain_unless_asked(workflows: Any, molgen_command: Command) -> None:
+    assert molgen_command(*COMMANDS["simulate"]) == 0
+    assert workflows.calls[0][2]["mode"] == "plain"
+    assert workflows.calls[0][2]["seed"] is None
+
+
+def test_train(workflows: Any, molgen_command: Command) -> None:
+    assert molgen_command(*COMMANDS["train"], "--set", "bins=16", "--max-time", "30m") == 0
+    ((name, arguments, options),) = workflows.calls
+    assert (name, arguments) == ("train", ("<ala>", [Path("md1"), Path("md2")], Path("out")))
+    assert options["settings"].bins == 16
+    assert options["interruption"].max_time_s == 1800.0
+
+
+def test_sample(workflows: Any, molgen_command: Command) -> None:
+    assert molgen_command(*COMMANDS["sample"], "-n", "123") == 0
+    ((name, arguments, options),) = workflows.calls
+    assert (name, arguments, options["n"]) == ("sample", (Path("model"), Path("out")), 123)
+
+
+def test_reweight_prints_table_verdict_and_report(workflows: Any, molgen_command: Command, capsys: Captured) -> None:
+    assert molgen_command(*COMMANDS["reweight"], "--reference", "md-long") == 0
+    ((name, arguments, options),) = workflows.calls
+    assert (name, arguments, options["reference"]) == ("reweight", (Path("ensemble"), Path("out")), Path("md-long"))
+    text = capsys.readouterr().out
+    for shown in (
+        "0.0210 [0.0180, 0.0240]",
+        "0.0199 [0.0187, 0.0211]",
+        "alpha_r->alpha_l",
+        "3.70 [3.50, 3.90]",
+        "61.2 %",
+        "0.41 (threshold 0.70)",
+        "Verdict: caution",
+        "  - Coverage was not tested",
+        "data 1, training 2, sampling 3, reweighting 4",
+        "report: result/report.html",
+    ):
+        assert shown in text
+
+
+@pytest.mark.parametrize("command", ["reweight", "demo"])
+def test_refused_exits_4_unless_allowed(
+    workflows: Any, molgen_command: Command, capsys: Captured, command: str
+) -> None:
+    workflows.result["verdict"] = "refused"
+    assert molgen_command(*COMMANDS[command]) == 4
+    assert "Verdict: refused" in capsys.readouterr().out
+    assert molgen_command(*COMMANDS[command], "--allow-refused", "--json") == 0
+    assert json.loads(capsys.readouterr().out)["verdict"] == "refused"
+    assert molgen_command(*COMMANDS[command], "--json") == 4
+    assert json.loads(capsys.readouterr().out)["verdict"] == "refused"
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_json_is_one_object_and_nothing_else(
+    workflows: Any, molgen_command: Command, capsys: Captured, command: str
+) -> None:
+    assert molgen_command(*COMMANDS[command], "--json") == 0
+    captured = capsys.readouterr()
+    printed = json.loads(captured.out)
+    assert printed["evaluations"]["data"] in (1, 7)
+    assert captured.err == f"{command}: 1/2 steps, 50%\n"
+
+
+@pytest.mark.parametrize("command", ["demo", "reweight"])
+def test_json_of_a_result_holds_the_promised_keys(
+    workflows: Any, molgen_command: Command, capsys: Captured, command: str
+) -> None:
+    assert molgen_command(*COMMANDS[command], "--json", "-q") == 0
+    captured = capsys.readouterr()
+    keys = {"ess_raw", "ess_winsorised", "pareto_k", "ess_forward", "verdict", "reasons", "populations", "delta_f"}
+    printed = json.loads(captured.out)
+    assert keys | {"evaluations", "report"} <= set(printed)
+    assert printed["populations"]["extended"]["high"] is None  # a NaN is no JSON
+    assert captured.err == ""
+
+
+@pytest.mark.parametrize("command", PLANS)
+def test_dry_run_prints_the_plan_and_does_nothing(
+    workflows: Any, molgen_command: Command, capsys: Captured, command: str
+) -> None:
+    assert molgen_command(*COMMANDS[command], "--dry-run") == 0
+    assert [name for name, _, _ in workflows.calls] == [PLANS[command]]
+    text = capsys.readouterr().out
+    assert "evaluations: 1000" in text
+    assert "memory mb: 12" in text
+    assert molgen_command(*COMMANDS[command], "--dry-run", "--json") == 0
+    assert json.loads(capsys.readouterr().out)["files"] == ["a.h5"]
+
+
+def test_demo_has_a_default_directory(workflows: Any, molgen_command: Command, capsys: Captured) -> None:
+    assert molgen_command("demo", "--seed", "1") == 0
+    assert workflows.calls[0][1] == (Path("molgen-demo"),)
+    assert "Verdict: caution" in capsys.readouterr().out
+
+
+def test_systems_lists_them(monkeypatch: pytest.MonkeyPatch, molgen_command: Command, capsys: Captured) -> None:
+    system = SimpleNamespace(n_particles=22, temperature_k=300.0, definition=SimpleNamespace(description="a peptide"))
+    monkeypatch.setattr(molgen.systems, "system_names", lambda: ["ala"], raising=False)
+    monkeypatch.setattr(molgen.systems, "load_system", lambda name: system, raising=False)
+    assert molgen_command("systems") == 0
+    assert "a peptide" in capsys.readouterr().out
+    assert molgen_command("systems", "--json") == 0
+    (row,) = json.loads(capsys.readouterr().out)["systems"]
+    assert row == {"name": "ala", "particles": 22, "temperature_k": 300.0, "description": "a peptide"}
+
+
+def test_long_paths_are_printed_on_one_line(workflows: Any, molgen_command: Command, capsys: Captured) -> None:
+    workflows.result["report"] = "/".join(["folder"] * 60) + "/report.html"
+    assert molgen_command(*COMMANDS["reweight"]) == 0
+    assert f"report: {workflows.result['report']}" in capsys.readouterr().out.splitlines()
+
+
+def test_progress_and_signals_are_back_to_normal_afterwards(workflows: Any, molgen_command: Command) -> None:
+    import signal
+
+    before = signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM), sys.excepthook
+    assert molgen_command(*COMMANDS["sample"]) == 0
+    assert (signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM), sys.excepthook) == before
