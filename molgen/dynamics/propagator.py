@@ -40,7 +40,10 @@ class Piece:
 class Propagator(Protocol):
     """Dynamics of one system; ``timestep_ps`` is in ps (or the reduced time of an analytic system)."""
 
-    timestep_ps: float
+    @property
+    def timestep_ps(self) -> float:
+        """The time step."""
+        ...
 
     def run(self, start: FloatArray, piece: Piece, seed: int) -> FloatArray:
         """Frames (W, piece.frames, N, D) of W independent pieces from the frames ``start`` (W, N, D).

@@ -41,7 +41,9 @@ def resolve_platform(system: MolecularSystem, platform: str = AUTO) -> PlatformC
     if platform != AUTO:
         known = {name.lower(): name for name in platform_names()}
         if platform.lower() not in known:
-            raise UsageError(f"There is no platform {platform!r} here.", nearest_hint(platform, [AUTO, *known.values()]))
+            raise UsageError(
+                f"There is no platform {platform!r} here.", nearest_hint(platform, [AUTO, *known.values()])
+            )
         return PlatformChoice(known[platform.lower()], {})
     timings = dict(_timed(system.fingerprint, system.system_xml, system.positions.tobytes()))
     if not timings:

@@ -1,0 +1,282 @@
+"""Simulate: molecular dynamics into a run directory of immutable shards, plain or exploring.
+
+Every task has its own seed and is defined by the settings alone: the frames are the same with one worker and with
+many, and after an interruption.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+
+from molgen.arrays import FloatArray
+from molgen.dynamics.explore import hot_chain
+from molgen.dynamics.factory import open_propagator
+from molgen.dynamics.propagator import Piece, Propagator
+from molgen.dynamics.schedule import ExplorePlan, Mode, PlainPlan, SimulationSettings, plan_explore, plan_plain
+from molgen.dynamics.stereo import StereoGuard, stereo_guard
+from molgen.energies.platforms import resolve_platform
+from molgen.engines.executors import open_executor
+from molgen.interruption import Interruption
+from molgen.progress import Progress, ProgressEvent, silent
+from molgen.rundir import RunDirectory
+from molgen.seeds import child_seed
+from molgen.systems.record import system_record
+from molgen.systems.system import MolecularSystem, System
+from molgen.trajectories.shards import read_shard, write_shard
+
+KIND = "simulate"
+_BYTES_PER_COORDINATE = 4
+
+
+@dataclass(frozen=True)
+class SimulationResult:
+    """What a finished simulation gave; ``rejected_seeds`` hot frames had lost their stereochemistry.
+
+    ``evaluations`` are steps of dynamics, hot ones included; frames of ``kind`` explore give no populations.
+    """
+
+    directory: Path
+    system: str
+    mode: Mode
+    frames: int
+    lineages: int
+    shards: int
+    rejected_seeds: int
+    evaluations: int
+    kind: Literal["explore", "equilibrium"]
+    temperature_k: float
+    seed: int
+    platform: str
+
+    def to_json(self) -> dict[str, Any]:
+        """The result as plain data."""
+        return {**self.__dict__, "directory": str(self.directory)}
+
+
+@dataclass(frozen=True)
+class _Run:
+    """What the tasks of one simulation share."""
+
+    system: System
+    propagator: Propagator
+    directory: RunDirectory
+    executor: Executor
+    workers: int
+    progress: Progress
+    interruption: Interruption
+
+
+def plan_simulation(
+    system: System, *, mode: Mode, time_ps: float, settings: SimulationSettings | None = None
+) -> dict[str, Any]:
+    """What :func:`simulate` would do: steps, frames, files and their size, memory of the largest task (MB)."""
+    plan = _plan(system, mode, time_ps, settings or SimulationSettings())
+    coordinates = system.n_particles * 3
+    if isinstance(plan, ExplorePlan):
+        shards, largest = len(plan.batches), plan.batch * plan.segment.frames
+    else:
+        shards, largest = plan.chains * len(plan.pieces), max(piece.frames for piece in plan.pieces)
+    return {
+        "system": system.name,
+        "mode": mode,
+        "steps": plan.evaluations,
+        "frames": plan.frames,
+        "files": shards,
+        "disk_mb": round(plan.frames * coordinates * _BYTES_PER_COORDINATE / 1e6, 1),
+        "memory_mb": round(largest * coordinates * 2 * 8 / 1e6, 1),
+    }
+
+
+def simulate(
+    system: System,
+    output: str | Path,
+    *,
+    mode: Mode = "explore",
+    time_ps: float,
+    settings: SimulationSettings | None = None,
+    seed: int | None = None,
+    workers: int = 1,
+    platform: str = "auto",
+    progress: Progress = silent,
+    interruption: Interruption | None = None,
+) -> SimulationResult:
+    """Simulate ``system`` for ``time_ps`` in all and keep frames in shards ``frames-0000.h5`` … of ``output``.
+
+    *explore* finds states by hot dynamics and samples from each at the target temperature: training data, whose
+    shares are no populations. *plain* is unbiased dynamics in independent chains. The same call again continues an
+    interrupted run. ``UsageError`` if the time is too short, ``InputError`` if ``output`` belongs to another run,
+    ``PartialError`` if a trajectory explodes, ``InterruptedRunError`` at the time limit.
+    """
+    settings = settings or SimulationSettings()
+    plan = _plan(system, mode, time_ps, settings)
+    chosen = resolve_platform(system, platform) if isinstance(system, MolecularSystem) else None
+    name = "numpy" if chosen is None else chosen.name
+    config = {
+        "system": system.name,
+        "fingerprint": system.fingerprint,
+        "mode": mode,
+        "time_ps": time_ps,
+        "settings": settings.model_dump(),
+        "platform": name,
+    }
+    with RunDirectory.open(output, kind=KIND, config=config, seed=seed) as directory:
+        if directory.complete:
+            return SimulationResult(**{**directory.manifest.result, "directory": directory.path})
+        directory.record(platform=name, step_ms=chosen.step_ms if chosen else {})
+        directory.write_json("system.json", system_record(system))
+        with open_executor(workers) as executor:
+            propagator = open_propagator(system, settings, platform=name)
+            run = _Run(system, propagator, directory, executor, workers, progress, interruption or Interruption())
+            counts = _explore(run, plan) if isinstance(plan, ExplorePlan) else _plain(run, plan)
+        result = SimulationResult(
+            directory=directory.path,
+            system=system.name,
+            mode=mode,
+            kind="explore" if mode == "explore" else "equilibrium",
+            temperature_k=system.temperature_k,
+            seed=directory.seed,
+            platform=name,
+            **counts,
+        )
+        directory.finish(result.to_json())
+    return result
+
+
+def _plan(system: System, mode: Mode, time_ps: float, settings: SimulationSettings) -> ExplorePlan | PlainPlan:
+    return (plan_explore if mode == "explore" else plan_plain)(system, settings, time_ps)
+
+
+def _explore(run: _Run, plan: ExplorePlan) -> dict[str, Any]:
+    guard = stereo_guard(run.system)
+    missing = [chain for chain in range(len(plan.seeds)) if not (run.directory.path / _hot_name(chain)).exists()]
+    hot_tasks = (
+        (
+            chain,
+            (run.propagator, run.system.positions, guard, plan, chain, child_seed(run.directory.seed, "hot", chain)),
+        )
+        for chain in missing
+    )
+    done = len(plan.seeds) - len(missing)
+    for chain, hot in _in_parallel(run, _hot_task, hot_tasks):
+        with run.directory.atomic(_hot_name(chain)) as path:
+            np.savez(path, positions=hot[0], counts=np.array(hot[1]))
+        done += 1
+        run.progress(ProgressEvent("hot dynamics", done, len(plan.seeds), "chains"))
+    chains = [_read_hot(run.directory.path / _hot_name(chain)) for chain in range(len(plan.seeds))]
+    first_lineage = np.concatenate([[0], np.cumsum(plan.seeds)])
+    batches = plan.batches
+
+    def tasks() -> Iterator[tuple[int, tuple[Any, ...]]]:
+        for index, (chain, first, end) in enumerate(batches):
+            if not _shard_path(run, index).exists():
+                seed = child_seed(run.directory.seed, "segments", index)
+                yield index, (run.propagator, chains[chain][0][first:end], plan.segment, seed)
+
+    def lineages(index: int) -> list[int]:
+        chain, first, end = batches[index]
+        return list(range(int(first_lineage[chain]) + first, int(first_lineage[chain]) + end))
+
+    _write_shards(run, tasks(), lineages, len(batches), "segments")
+    hot_steps = sum(int(counts[1]) for _, counts in chains)
+    rejected = sum(int(counts[0]) for _, counts in chains)
+    steps = hot_steps + sum(plan.seeds) * plan.segment.evaluations
+    return _counts(plan.frames, sum(plan.seeds), len(batches), rejected, steps)
+
+
+def _plain(run: _Run, plan: PlainPlan) -> dict[str, Any]:
+    for round_index, piece in enumerate(plan.pieces):
+        indices = range(round_index * plan.chains, (round_index + 1) * plan.chains)
+
+        def tasks(indices: range = indices, piece: Piece = piece) -> Iterator[tuple[int, tuple[Any, ...]]]:
+            for index in indices:
+                if not _shard_path(run, index).exists():
+                    start = _plain_start(run, index - plan.chains)
+                    yield index, (run.propagator, start, piece, child_seed(run.directory.seed, "plain", index))
+
+        _write_shards(run, tasks(), lambda index: [index % plan.chains], plan.chains * len(plan.pieces), "dynamics")
+    shards = plan.chains * len(plan.pieces)
+    return _counts(plan.frames, plan.chains, shards, 0, plan.evaluations)
+
+
+def _plain_start(run: _Run, previous: int) -> FloatArray:
+    """Where a piece begins, (1, N, D): the last frame on disk of the piece before it, or the system's structure."""
+    if previous < 0:
+        return run.system.positions[None]
+    frames = read_shard(_shard_path(run, previous), run.system.dim).positions
+    return np.asarray(frames[-1:], dtype=np.float64)
+
+
+def _counts(frames: int, lineages: int, shards: int, rejected: int, steps: int) -> dict[str, Any]:
+    return {
+        "frames": frames,
+        "lineages": lineages,
+        "shards": shards,
+        "rejected_seeds": rejected,
+        "evaluations": steps,
+    }
+
+
+def _write_shards(
+    run: _Run,
+    tasks: Iterator[tuple[int, tuple[Any, ...]]],
+    lineages: Callable[[int], list[int]],
+    total: int,
+    stage: str,
+) -> None:
+    """Run the tasks; each result (W, n, N, D) becomes the shard of its number, lineages in order."""
+    for index, frames in _in_parallel(run, _segment_task, tasks):
+        lineage = np.repeat(np.asarray(lineages(index), dtype=np.int64), frames.shape[1])
+        flat = frames.reshape(-1, *frames.shape[2:])
+        write_shard(_shard_path(run, index), flat, lineage, run.system, run.system.temperature_k)
+        done = sum(_shard_path(run, other).exists() for other in range(total))
+        run.progress(ProgressEvent(stage, done, total, "shards"))
+
+
+def _in_parallel(
+    run: _Run, function: Callable[..., Any], tasks: Iterator[tuple[int, tuple[Any, ...]]]
+) -> Iterator[tuple[int, Any]]:
+    """Results as they are ready, at most one task a worker under way; stops between tasks when asked to."""
+    pending: dict[Future[Any], int] = {}
+    exhausted = False
+    while True:
+        while not exhausted and len(pending) < run.workers:
+            run.interruption.check()
+            item = next(tasks, None)
+            if item is None:
+                exhausted = True
+            else:
+                pending[run.executor.submit(function, *item[1])] = item[0]
+        if not pending:
+            return
+        for future in wait(pending, return_when=FIRST_COMPLETED).done:
+            yield pending.pop(future), future.result()
+
+
+def _hot_task(
+    propagator: Propagator, start: FloatArray, guard: StereoGuard, plan: ExplorePlan, chain: int, seed: int
+) -> tuple[FloatArray, Sequence[int]]:
+    hot = hot_chain(
+        propagator, start, guard, warm_up=plan.warm_up, interval=plan.interval, n=plan.seeds[chain], seed=seed
+    )
+    return hot.positions, (hot.rejected, hot.evaluations)
+
+
+def _segment_task(propagator: Propagator, start: FloatArray, piece: Piece, seed: int) -> FloatArray:
+    return propagator.run(start, piece, seed)
+
+
+def _hot_name(chain: int) -> str:
+    return f"hot-{chain:04d}.npz"
+
+
+def _read_hot(path: Path) -> tuple[FloatArray, FloatArray]:
+    with np.load(path, allow_pickle=False) as data:
+        return data["positions"], data["counts"]
+
+
+def _shard_path(run: _Run, index: int) -> Path:
+    return run.directory.path / f"frames-{index:04d}.h5"

@@ -1,0 +1,221 @@
+"""Make the reference ensemble of alanine dipeptide: independent long runs under one static bias on phi, reweighted.
+
+    python scripts/make_reference.py -o WORK            # about 25 minutes of one core; continues where it stopped
+    python scripts/make_reference.py -o WORK --ship     # and put reference.h5, reference.json beside the system
+
+1. *bias*: well-tempered metadynamics on (phi, psi) gives a rough free energy (doi:10.1103/PhysRevLett.100.020603).
+   It is integrated over psi, what lies more than FLOOR kT above its minimum is lowered to there (down from at most
+   CEILING kT), and a Fourier series in phi is fitted to that. From here on the bias is frozen: only then are weights
+   exact. Basins that hold most of the ensemble are left nearly as they are, so that the weights stay even.
+2. *runs*: each starts from its own hot frame and seeds. Every frame has log w = V_bias / kT.
+3. *collect*: populations with errors from blocks and from the spread over runs, the free-energy surface, and
+   evenly spaced frames as a reference that ``molgen reweight --reference`` reads.
+"""
+
+import argparse
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import openmm
+import tables
+
+from molgen.dynamics.bias import FourierTorsionBias, fit_fourier_bias, torsions
+from molgen.dynamics.factory import open_propagator
+from molgen.dynamics.langevin import repartitioned
+from molgen.dynamics.propagator import Piece
+from molgen.dynamics.schedule import SimulationSettings
+from molgen.dynamics.stereo import stereo_guard
+from molgen.energies.factory import open_energy
+from molgen.files import atomic_path, json_bytes, write_atomically
+from molgen.observables.states import build_states
+from molgen.observables.table import evaluate_cvs
+from molgen.provenance import library_versions
+from molgen.seeds import child_seed
+from molgen.systems.loading import data_root, load_system
+from molgen.trajectories.shards import write_shard
+from molgen.units import thermal_energy
+
+SYSTEM = "alanine-dipeptide"
+PHI, PSI = (4, 6, 8, 14), (6, 8, 14, 16)
+GRID, ORDER, FLOOR, CEILING = 36, 6, 0.8, 11.0
+HILLS, HILL_STEPS, HILL_KT, HILL_WIDTH, BIAS_FACTOR = 4000, 400, 0.5, 0.3, 12.0
+BLOCKS_PER_RUN = 20
+SETTINGS = SimulationSettings(timestep_fs=2.0, friction_per_ps=1.0, hydrogen_mass_da=3.0)
+
+
+def metadynamics(system: Any, seed: int) -> np.ndarray:
+    """A rough free energy on the (phi, psi) grid (GRID, GRID) from 0 to 2 pi, in kT."""
+    kt = thermal_energy(system.temperature_k)
+    molecule = openmm.XmlSerializer.deserialize(repartitioned(system.system_xml, system.topology, 3.0))
+    force = openmm.CMAPTorsionForce()
+    height = np.zeros((GRID, GRID))
+    force.addMap(GRID, height.ravel().tolist())
+    force.addTorsion(0, *PHI, *PSI)
+    molecule.addForce(force)
+    integrator = openmm.LangevinMiddleIntegrator(system.temperature_k, 1.0, 0.002)
+    integrator.setRandomNumberSeed(child_seed(seed, "metadynamics", bits=31))
+    context = openmm.Context(molecule, integrator, openmm.Platform.getPlatformByName("Reference"))
+    context.setPositions(system.positions)
+    context.setVelocitiesToTemperature(system.temperature_k, child_seed(seed, "velocities", bits=31))
+    angles = np.arange(GRID) * 2 * np.pi / GRID
+    for _ in range(HILLS):
+        integrator.step(HILL_STEPS)
+        frame = context.getState(positions=True).getPositions(asNumpy=True)._value[None]
+        phi, psi = torsions(frame, PHI)[0], torsions(frame, PSI)[0]
+        here = height[tuple(round((t % (2 * np.pi)) / (2 * np.pi) * GRID) % GRID for t in (phi, psi))]
+        distance2 = wrapped(angles - phi)[:, None] ** 2 + wrapped(angles - psi)[None] ** 2
+        tempered = HILL_KT * kt * np.exp(-here / (kt * (BIAS_FACTOR - 1)))
+        height += tempered * np.exp(-0.5 * distance2 / HILL_WIDTH**2)
+        force.setMapParameters(0, GRID, height.T.ravel().tolist())
+        force.updateParametersInContext(context)
+    return -height / kt * BIAS_FACTOR / (BIAS_FACTOR - 1)
+
+
+def wrapped(angle: np.ndarray) -> np.ndarray:
+    """The angle in [-pi, pi)."""
+    return (angle + np.pi) % (2 * np.pi) - np.pi
+
+
+def make_bias(system: Any, work: Path, seed: int) -> FourierTorsionBias:
+    """The frozen bias: read from ``work`` if it is there, else made and written."""
+    path = work / "bias.json"
+    if not path.exists():
+        surface = metadynamics(system, seed)
+        profile = -np.log(np.exp(-(surface - surface.min())).sum(axis=1))
+        profile -= profile.min()
+        target = -(np.clip(profile, FLOOR, CEILING) - FLOOR) * thermal_energy(system.temperature_k)
+        bias = fit_fourier_bias(PHI, np.arange(GRID) * 2 * np.pi / GRID, target, ORDER)
+        names = ("periodicity", "phase_rad", "k_kj_per_mol")
+        write_atomically(path, json_bytes([dict(zip(names, term, strict=True)) for term in bias.terms]))
+    terms = json.loads(path.read_text())
+    return FourierTorsionBias(PHI, tuple((t["periodicity"], t["phase_rad"], t["k_kj_per_mol"]) for t in terms))
+
+
+def make_run(system: Any, bias: FourierTorsionBias, work: Path, index: int, args: argparse.Namespace) -> None:
+    """One independent run: frames every ps, energies and bias in kT, into ``run<index>.npz``."""
+    path = work / f"run{index}.npz"
+    if path.exists():
+        return
+    seed = child_seed(args.seed, "reference-run", index)
+    dynamics = open_propagator(system, SETTINGS, platform="Reference", bias=bias)
+    hot = Piece(600.0, 10_000, 10_000, 10_000 * index)
+    frame = dynamics.run(system.positions[None], hot, child_seed(seed, "start"))[0, -1]
+    pieces = []
+    for piece_index in range(args.piece_count):
+        piece = Piece(system.temperature_k, 500 * 500, 500, 50_000 if piece_index == 0 else 0)
+        pieces.append(dynamics.run(frame[None], piece, child_seed(seed, "piece", piece_index))[0])
+        frame = pieces[-1][-1]
+        print(f"run {index}: {(piece_index + 1) * 0.5:g} ns", flush=True)
+    positions = np.concatenate(pieces).astype(np.float32)
+    energy = open_energy(system, platform="Reference").reduced(positions, purpose="data")
+    weight = bias.energy(torsions(positions, PHI)) / thermal_energy(system.temperature_k)
+    with atomic_path(path) as temporary:
+        np.savez(temporary, x=positions, e=energy, w=weight)
+
+
+def weighted_mean(values: np.ndarray, weights: np.ndarray, groups: np.ndarray) -> tuple[float, float]:
+    """Ratio estimate sum(w f) / sum(w) and its standard error by the jackknife over independent ``groups``."""
+    names = np.unique(groups)
+    numerator = np.array([(weights * values)[groups == g].sum() for g in names])
+    denominator = np.array([weights[groups == g].sum() for g in names])
+    left_out = (numerator.sum() - numerator) / (denominator.sum() - denominator)
+    error = np.sqrt((len(names) - 1) / len(names) * ((left_out - left_out.mean()) ** 2).sum())
+    return float(numerator.sum() / denominator.sum()), float(error)
+
+
+def collect(system: Any, bias: FourierTorsionBias, work: Path, args: argparse.Namespace) -> None:
+    """``reference.h5`` and ``reference.json`` from the runs in ``work``."""
+    runs = [dict(np.load(work / f"run{index}.npz", allow_pickle=False)) for index in range(args.runs)]
+    lengths = [len(run["w"]) for run in runs]
+    x, energy, log_w = (np.concatenate([run[key] for run in runs]) for key in ("x", "e", "w"))
+    lineage = np.repeat(np.arange(args.runs), lengths)
+    blocks = np.concatenate([i * BLOCKS_PER_RUN + np.arange(n) * BLOCKS_PER_RUN // n for i, n in enumerate(lengths)])
+    kept = stereo_guard(system).kept(x)
+    weights = np.where(kept, np.exp(log_w - log_w.max()), 0.0)
+    values = evaluate_cvs(system, x.astype(np.float64))
+    states, labels = build_states(system), build_states(system).assign(values)
+    result: dict[str, Any] = {
+        "system": system.name,
+        "fingerprint": system.fingerprint,
+        "temperature_k": system.temperature_k,
+        "command": "python scripts/make_reference.py -o WORK --ship",
+        "runs": args.runs,
+        "ps_per_run": lengths,
+        "settings": SETTINGS.model_dump(include={"timestep_fs", "friction_per_ps", "hydrogen_mass_da"}),
+        "bias": [list(term) for term in bias.terms],
+        "frames": len(x),
+        "outside_domain": int((~kept).sum()),
+        "kish_share": float(weights.sum() ** 2 / (weights**2).sum() / len(weights)),
+        "versions": library_versions(),
+    }
+    inside = labels == states.names.index("alpha_l")
+    result["transitions_of_alpha_l"] = [int((np.diff(inside[lineage == k]) != 0).sum()) for k in range(args.runs)]
+    result["populations"] = populations(states.names, labels, weights, lineage, blocks)
+    result["energy_kt"] = dict(zip(("mean", "standard_error"), weighted_mean(energy, weights, blocks), strict=True))
+    result["surface"] = surface(values, weights)
+    every = max(1, -(-len(x) // args.frames))
+    chosen = slice(None, None, every)
+    write_shard(work / "reference.h5", x[chosen], lineage[chosen], system, system.temperature_k)
+    with tables.open_file(str(work / "reference.h5"), mode="a") as handle:
+        handle.create_array("/", "log_weight", obj=np.where(kept, log_w, -np.inf)[chosen])
+    result["shipped_frames"] = len(x[chosen])
+    write_atomically(work / "reference.json", json_bytes(result))
+    for name, figures in result["populations"].items():
+        print(f"{name:10s} {figures['value']:.5f} ± {figures['standard_error']:.5f}  per run {figures['runs']}")
+
+
+def populations(
+    names: tuple[str, ...], labels: np.ndarray, weights: np.ndarray, lineage: np.ndarray, blocks: np.ndarray
+) -> dict[str, Any]:
+    """Each state's population; its standard error is the larger of that over blocks and that over runs."""
+    result = {}
+    for index, name in enumerate(names):
+        inside = (labels == index).astype(np.float64)
+        value, over_blocks = weighted_mean(inside, weights, blocks)
+        over_runs = weighted_mean(inside, weights, lineage)[1]
+        each = [float((weights * inside)[lineage == k].sum() / weights[lineage == k].sum()) for k in np.unique(lineage)]
+        result[name] = {
+            "value": value,
+            "standard_error": max(over_blocks, over_runs),
+            "over_blocks": over_blocks,
+            "over_runs": over_runs,
+            "runs": [round(p, 5) for p in each],
+        }
+    return result
+
+
+def surface(values: dict[str, np.ndarray], weights: np.ndarray) -> dict[str, Any]:
+    """Free energy in kT on the (phi, psi) grid of bin centres in degrees; null where nothing was seen."""
+    edges = np.linspace(-np.pi, np.pi, GRID + 1)
+    histogram = np.histogram2d(values["phi"], values["psi"], bins=[edges, edges], weights=weights)[0]
+    with np.errstate(divide="ignore"):
+        free = -np.log(histogram / histogram.max())
+    centres = np.degrees(0.5 * (edges[1:] + edges[:-1])).round(6).tolist()
+    return {"phi_deg": centres, "psi_deg": centres, "free_energy_kt": np.round(free, 3).tolist()}
+
+
+def main() -> None:
+    """Read the command line and do what is missing."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("-o", "--output", type=Path, required=True, help="folder of intermediate files")
+    parser.add_argument("--runs", type=int, default=4)
+    parser.add_argument("--piece-count", type=int, default=19, help="pieces of 0.5 ns in each run")
+    parser.add_argument("--frames", type=int, default=20_000, help="largest number of frames to ship")
+    parser.add_argument("--seed", type=int, default=20261)
+    parser.add_argument("--ship", action="store_true", help="put the result into the system's folder")
+    args = parser.parse_args()
+    args.output.mkdir(parents=True, exist_ok=True)
+    system = load_system(SYSTEM)
+    bias = make_bias(system, args.output, args.seed)
+    for index in range(args.runs):
+        make_run(system, bias, args.output, index, args)
+    collect(system, bias, args.output, args)
+    if args.ship:
+        for name in ("reference.h5", "reference.json"):
+            write_atomically(data_root() / "systems" / SYSTEM / name, (args.output / name).read_bytes())
+
+
+if __name__ == "__main__":
+    main()
