@@ -1,0 +1,1 @@
+"""One function a subcommand: the public Python interface of molgen."""
