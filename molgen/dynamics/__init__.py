@@ -1,0 +1,1 @@
+"""Propagators (OpenMM and analytic Langevin behind one interface) and simulations that find and sample states."""

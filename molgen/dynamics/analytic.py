@@ -1,0 +1,81 @@
+"""Overdamped and Langevin dynamics of analytic systems in numpy, many walkers at once (kT = 1, unit mass)."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from molgen.arrays import FloatArray
+from molgen.dynamics.propagator import Piece
+from molgen.energies.analytic import POTENTIALS
+from molgen.errors import PartialError
+from molgen.seeds import numpy_generator
+from molgen.systems.system import REDUCED_TEMPERATURE_K, AnalyticSystem
+
+_NOISE_STEPS = 1000
+
+
+@dataclass(frozen=True)
+class AnalyticDynamics:
+    """Dynamics of a pseudo-particle, with a = exp(-g dt), g ``friction_per_ps``, T in units of kT, noise R.
+
+    overdamped (Euler-Maruyama):  x += -dV dt / g + sqrt(2 T dt / g) R
+    langevin-middle (Z. Zhang et al., doi:10.1021/acs.jpca.9b02771):
+    v += -dV dt;  x += v dt / 2;  v = a v + sqrt(T (1 - a^2)) R;  x += v dt / 2
+    """
+
+    potential: str
+    parameters: Mapping[str, float]
+    integrator: Literal["langevin-middle", "overdamped"]
+    timestep_ps: float
+    friction_per_ps: float
+
+    def run(self, start: FloatArray, piece: Piece, seed: int) -> FloatArray:
+        """See :class:`molgen.dynamics.propagator.Propagator`; ``PartialError`` if a trajectory explodes."""
+        generator = numpy_generator(seed, "analytic-dynamics")
+        thermal = piece.temperature_k / REDUCED_TEMPERATURE_K
+        x = np.array(start[:, 0], dtype=np.float64)
+        v = generator.standard_normal(x.shape) * np.sqrt(thermal)
+        frames = np.empty((len(start), piece.frames, 1, x.shape[1]))
+        total = piece.discard_steps + piece.frames * piece.every
+        noise = np.empty((0,))
+        with np.errstate(over="ignore", invalid="ignore"):
+            for step in range(total):
+                if step % _NOISE_STEPS == 0:
+                    noise = generator.standard_normal((min(_NOISE_STEPS, total - step), *x.shape))
+                x, v = self._step(x, v, noise[step % _NOISE_STEPS], thermal)
+                kept, rest = divmod(step + 1 - piece.discard_steps, piece.every)
+                if rest == 0 and kept > 0:
+                    frames[:, kept - 1, 0] = x
+        if not np.isfinite(frames).all():
+            raise PartialError(
+                f"A trajectory left the finite numbers at a time step of {self.timestep_ps:g}.",
+                "Give a shorter time step (--set timestep_fs=...).",
+            )
+        return frames
+
+    def _step(self, x: FloatArray, v: FloatArray, noise: FloatArray, thermal: float) -> tuple[FloatArray, FloatArray]:
+        dt, friction = self.timestep_ps, self.friction_per_ps
+        slope = POTENTIALS[self.potential](x, self.parameters)[1]
+        if self.integrator == "overdamped":
+            return x - slope * (dt / friction) + np.sqrt(2.0 * thermal * dt / friction) * noise, v
+        kept = np.exp(-friction * dt)
+        v = v - slope * dt
+        x = x + 0.5 * dt * v
+        v = kept * v + np.sqrt(thermal * (1.0 - kept * kept)) * noise
+        return x + 0.5 * dt * v, v
+
+
+def analytic_dynamics(
+    system: AnalyticSystem, *, timestep_ps: float | None = None, friction_per_ps: float | None = None
+) -> AnalyticDynamics:
+    """The dynamics that the system's ``[dynamics]`` section describes, time step and friction replaced if given."""
+    section = system.definition.dynamics
+    return AnalyticDynamics(
+        system.potential,
+        system.parameters,
+        section.integrator,
+        1e-3 * section.timestep_fs if timestep_ps is None else timestep_ps,
+        section.friction_per_ps if friction_per_ps is None else friction_per_ps,
+    )

@@ -1,0 +1,1 @@
+"""Reduced potentials u = U / kT of systems: molecules through OpenMM, analytic references in numpy."""
