@@ -7,8 +7,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 import molgen
 from molgen import seeds
 from molgen.analysis.intervals import ess_interval
@@ -252,7 +250,9 @@ def _record(
     forward = math.nan
     if reference is not None and reference.declared and parts.loaded is not None:
         forward = reference_forward_ess(reference, log_density(parts.loaded))
-    counts = {name: int(parts.reader.header.evaluations.get(name, 0)) for name in ("data", "training", "sampling")}
+    spent = dict(parts.loaded.training.get("evaluations", {})) if parts.loaded is not None else {}
+    spent |= parts.reader.header.evaluations
+    counts = {name: int(spent.get(name, 0)) for name in ("data", "training", "sampling")}
     compared = len(reference.row) if reference is not None else 0
     counts["reweighting"] = diagnostics.n + audit.rows + compared
     return {

@@ -60,8 +60,8 @@ def estimate_all(
     for key, estimate in all_differences(rows, table.label, names).items():
         verdict = judge(replace(evidence, states=tuple(diagnostics[name] for name in key.split("->"))))
         verdicts[f"delta_f:{key}"] = verdict
-        extra = {"unit": "kT", "verdict": verdict.word}
-        differences[key] = _record(estimate, other.get(key), logit=False) | extra
+        record = _record(estimate, other.get(key), logit=False)
+        differences[key] = record | {"unit": "kT", "verdict": verdict.word}
     means: dict[str, Any] = {}
     for name, cv in cvs.items():
         estimate = expectation(rows, table.variables[name], periodic=cv.periodic)
@@ -106,7 +106,7 @@ def compute_profiles(
     reference: Reference | None,
     settings: ProfileSettings,
 ) -> dict[str, Any]:
-    """1-D profiles along every variable and 2-D ones along pairs, with the reference's on the same grids (profiles.json)."""
+    """1-D profiles along every variable and 2-D ones along pairs, beside the reference's (profiles.json)."""
     rows = WeightedRows.from_log_weight(table.log_weight)
     lines = []
     for name, cv in cvs.items():
@@ -179,7 +179,7 @@ def compute_distances(
     settings: DistanceSettings,
     generator: np.random.Generator,
 ) -> dict[str, Any] | None:
-    """E-W2 (resampled and exact), T-W2 over all periodic variables, Ramachandran divergences; None without a reference."""
+    """E-W2 (resampled, exact), T-W2 over all periodic variables, Ramachandran divergences; None without reference."""
     rows = WeightedRows.from_log_weight(table.log_weight)
     if reference is None or not settings.enabled or not np.any(rows.share > 0.0):
         return None

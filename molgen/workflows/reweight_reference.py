@@ -15,7 +15,6 @@ from molgen.observables.states import StateSet
 from molgen.observables.table import build_cvs, evaluate_cvs
 from molgen.reweighting.forward import forward_ess
 from molgen.systems.system import System
-from molgen.trajectories.reading import read_frames
 from molgen.weights import normalised
 
 
@@ -53,6 +52,8 @@ def open_reference(
     generator: np.random.Generator,
 ) -> Reference:
     """Read the reference; ``InputError`` for frames of hot or exploring dynamics, which are no sample of the target."""
+    from molgen.trajectories.reading import read_frames
+
     frames = read_frames([path], system, stride=stride, kind="equilibrium")
     if frames.kind != "equilibrium":
         raise InputError(
