@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
@@ -85,7 +85,7 @@ def panel(inches: tuple[float, float] = PANEL_INCHES) -> Iterator[tuple["Canvas"
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure as Canvas
 
-    with matplotlib.rc_context(_STYLE):
+    with matplotlib.rc_context(cast("Any", _STYLE)):
         canvas = Canvas(figsize=inches, layout="constrained")
         FigureCanvasAgg(canvas)
         yield canvas, canvas.add_subplot()
@@ -112,9 +112,26 @@ def axis_name(cv: str, unit: str) -> str:
 
 
 def set_angle_ticks(axis: Any, values: FloatArray, unit: str) -> None:
-    """Ticks at round angles where a whole turn is shown; ``axis`` is an ``XAxis`` or ``YAxis``."""
+    """Round angles as ticks and limits where a whole turn is shown; ``axis`` is an ``XAxis`` or ``YAxis``."""
     if unit == "rad" and float(np.ptp(values)) > 300.0:
         axis.set_major_locator(_multiples_of(90.0))
+        low, high = (90.0 * round(float(end) / 90.0) for end in (values.min(), values.max()))
+        axis.axes.set(**{f"{axis.axis_name}lim": (low, high)})
+
+
+def plain_log_ticks(axis: Any, *, factor: float = 1.0, steps: tuple[float, ...] = (1.0,)) -> None:
+    """Ticks of a logarithmic axis in plain numbers (``factor`` 100 for per cent) at ``steps`` times powers of ten."""
+    from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter, NullLocator
+
+    axis.set_major_locator(LogLocator(subs=steps, numticks=12))
+    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{float(f'{factor * value:.3g}'):g}"))
+    axis.set_minor_locator(NullLocator())
+    axis.set_minor_formatter(NullFormatter())
+
+
+def legend_above(axes: "Axes") -> None:
+    """The legend in one line over the axes, where no curve can run into it."""
+    axes.legend(loc="lower left", bbox_to_anchor=(-0.02, 1.0), ncols=3, columnspacing=1.3, borderaxespad=0.1)
 
 
 def _multiples_of(step: float) -> Any:

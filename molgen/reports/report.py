@@ -12,7 +12,7 @@ from molgen.errors import InputError
 from molgen.reports import tables as make
 from molgen.reports.canvas import Figure
 from molgen.reports.data import ReportData
-from molgen.reports.wording import VERDICT_MEANING, summary
+from molgen.reports.wording import VERDICT_MEANING, estimate_name, summary
 
 
 @dataclass(frozen=True)
@@ -114,7 +114,7 @@ def _doubted_estimates(result: Mapping[str, Any]) -> list[tuple[str, str, list[s
     for name, item in (result.get("estimates") or {}).items():
         if item.get("verdict") in ("caution", "refused"):
             reasons = [str(reason) for reason in item.get("reasons") or ()]
-            doubted.append((str(name), make.MARKS[item["verdict"]], reasons))
+            doubted.append((estimate_name(str(name)), make.MARKS[item["verdict"]], reasons))
     return doubted
 
 

@@ -52,12 +52,18 @@ def population_table(result: Mapping[str, Any]) -> Table | None:
     columns += ["Effective samples", "k̂", "Verdict"]
     rows = []
     for name, item in populations.items():
-        cells = [name, *_value_and_interval(item, 100.0)]
+        reference = item.get("reference") or {}
+        # One number of decimals for both, the coarser one, so that they can be compared at a glance.
+        known = [width for width in (half_width(item, 100.0), half_width(reference, 100.0)) if width]
+        places = min(decimals_for(width) for width in known) if known else None
+        cells = [name, *_value_and_interval(item, 100.0, places)]
         if compared:
-            cells += [*_value_and_interval(item.get("reference") or {}, 100.0), fixed(item.get("z"), 2)]
+            cells += [*_value_and_interval(reference, 100.0, places), fixed(item.get("z"), 2)]
         cells += [count(item.get("ess")), fixed(item.get("pareto_k"), 2), _mark(item.get("verdict"))]
         rows.append(tuple(cells))
-    note = "z is the difference from the reference over both standard errors; |z| ≤ 1.96 is agreement." if compared else ""
+    note = (
+        "z is the difference from the reference over both standard errors; |z| ≤ 1.96 is agreement." if compared else ""
+    )
     return Table("State populations", tuple(columns), tuple(rows), note)
 
 
@@ -97,8 +103,9 @@ def weight_table(result: Mapping[str, Any]) -> Table:
     """What the weights are worth: every diagnostic beside its meaning."""
     bounds = result.get("ess_raw_interval") or (None, None)
     raw = percent(result.get("ess_raw"))
-    if as_number(bounds[0]) is not None and as_number(bounds[1]) is not None:
-        raw += f" ({interval(100.0 * bounds[0], 100.0 * bounds[1], 1)})"
+    low, high = as_number(bounds[0]), as_number(bounds[1])
+    if low is not None and high is not None:
+        raw += f" ({interval(100.0 * low, 100.0 * high, 1)})"
     forward = as_number(result.get("ess_forward"))
     rows = (
         ("Raw ESS (Kish)", raw, "of all draws; the headline figure"),
@@ -126,7 +133,9 @@ def distance_table(result: Mapping[str, Any]) -> Table | None:
         estimate = item if isinstance(item, Mapping) else {"value": item}
         shown, bounds = _value_and_interval(estimate, 1.0, decimals=3)
         rows.append((_DISTANCE_NAMES.get(name, name), shown, bounds, fixed(estimate.get("floor"), 3)))
-    note = "The floor is the same distance between two halves of the reference: no model can be told from it below that."
+    note = (
+        "The floor is the same distance between two halves of the reference: no model can be told from it below that."
+    )
     columns = ("Distance", "Model", "95 % interval", "Floor")
     return _without_empty_columns(Table("Distance to the reference", columns, tuple(rows), note)) if rows else None
 

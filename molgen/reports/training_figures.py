@@ -39,7 +39,9 @@ def _likelihood(rows: Sequence[Mapping[str, Any]]) -> Figure | None:
         axes.set_ylabel("−log q / nat per frame")
         axes.legend(loc="upper right")
         last = validation[1][-1] if validation[1].size else train[1][-1]
-        return finish(canvas, title="Likelihood", alt=f"Negative log-likelihood over training; last {fixed(last, 2)} nat.")
+        return finish(
+            canvas, title="Likelihood", alt=f"Negative log-likelihood over training; last {fixed(last, 2)} nat."
+        )
 
 
 def _effective(rows: Sequence[Mapping[str, Any]]) -> Figure | None:
@@ -61,7 +63,10 @@ def _effective(rows: Sequence[Mapping[str, Any]]) -> Figure | None:
 
 def _guard(rows: Sequence[Mapping[str, Any]]) -> Figure | None:
     states = list(dict.fromkeys(name for row in rows for name in _guard_of(row)))
-    series = {name: _series([{"step": row.get("step"), name: _guard_of(row).get(name)} for row in rows], name) for name in states}
+    series = {
+        name: _series([{"step": row.get("step"), name: _guard_of(row).get(name)} for row in rows], name)
+        for name in states
+    }
     series = {name: item for name, item in series.items() if item[1].size}
     if not series:
         return None
@@ -70,7 +75,9 @@ def _guard(rows: Sequence[Mapping[str, Any]]) -> Figure | None:
         colours = (MODEL, REFERENCE, "#3a4148")
         for index, (name, (steps, values)) in enumerate(series.items()):
             line, marker = _STYLES[index % len(_STYLES)]
-            axes.plot(steps, values, line, marker=marker, color=colours[index % 3], markersize=3, linewidth=1.2, label=name)
+            axes.plot(
+                steps, values, line, marker=marker, color=colours[index % 3], markersize=3, linewidth=1.2, label=name
+            )
         axes.set_xlabel("step")
         axes.set_ylabel("disagreement / kT")
         axes.legend(loc="best")

@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from molgen.arrays import FloatArray
-from molgen.reports.canvas import MODEL, RAW, REFERENCE, Figure, finish, panel
+from molgen.arrays import FloatArray, IntArray
+from molgen.reports.canvas import MODEL, RAW, REFERENCE, Figure, finish, legend_above, panel, plain_log_ticks
 from molgen.reports.wording import count, fixed, percent
 
 _POINTS = 200
@@ -15,18 +15,27 @@ def weight_figures(
 ) -> tuple[Figure, ...]:
     """Histogram of log w, cumulative share, and the tail with its fit; empty if no weight is positive.
 
-    ``log_weight`` (n,): unnormalised log w, -inf or NaN for weight 0. ``pareto_k`` and ``threshold`` as in the result.
+    ``log_weight`` (n,): unnormalised log w, not finite for weight 0. ``pareto_k`` and ``threshold`` as in the result.
     """
-    clean = np.where(np.isnan(log_weight), -np.inf, log_weight)
-    positive = clean[np.isfinite(clean)]
-    if positive.size == 0:
+    relative = relative_log_weight(log_weight)
+    if relative.size == 0:
         return ()
-    top = positive.max()
-    relative = positive - (top + np.log(np.exp(positive - top).sum() / clean.size))
-    figures = [_histogram(relative, clean.size), _share(relative, clean.size)]
-    if positive.size >= 25:
-        figures.append(_tail(relative, clean.size, pareto_k, threshold))
+    figures = [_histogram(relative, log_weight.size), _share(relative, log_weight.size)]
+    if relative.size >= 25:
+        figures.append(_tail(relative, log_weight.size, pareto_k, threshold))
     return tuple(figures)
+
+
+def relative_log_weight(log_weight: FloatArray) -> FloatArray:
+    """ln(w / mean w) of the positive weights, shape (m,), m <= n; the mean is over all n draws, zeros counted.
+
+    Infinite and NaN log weights count as weight 0.
+    """
+    positive = log_weight[np.isfinite(log_weight)]
+    if positive.size == 0:
+        return np.zeros(0)
+    top = positive.max()
+    return np.asarray(positive - (top + np.log(np.exp(positive - top).sum() / log_weight.size)))
 
 
 def _histogram(relative: FloatArray, n: int) -> Figure:
@@ -43,7 +52,7 @@ def _histogram(relative: FloatArray, n: int) -> Figure:
         axes.set_ylabel("share per bin")
         axes.set_ylim(bottom=0.0)
         axes.margins(x=0.0)
-        axes.legend(loc="upper left")
+        legend_above(axes)
         zero = n - relative.size
         return finish(
             canvas,
@@ -64,10 +73,12 @@ def _share(relative: FloatArray, n: int) -> Figure:
         axes.plot(fraction, fraction, color=RAW, dashes=(1, 1.5), label="equal weights")
         axes.plot(fraction, share[ranks - 1], color=MODEL, label="these weights")
         axes.set_xscale("log")
+        plain_log_ticks(axes.xaxis, factor=100.0)
         axes.set_ylim(0.0, 1.02)
-        axes.set_xlabel("heaviest draws, share of all")
-        axes.set_ylabel("share of the total weight")
-        axes.legend(loc="upper left")
+        axes.set_yticks([0.0, 0.25, 0.5, 0.75, 1.0], ["0", "25", "50", "75", "100"])
+        axes.set_xlabel("heaviest draws / % of all")
+        axes.set_ylabel("their weight / % of all")
+        legend_above(axes)
         return finish(
             canvas,
             title="How few draws carry the weight",
@@ -98,10 +109,12 @@ def _tail(relative: FloatArray, n: int, pareto_k: float | None, threshold: float
                 axes.plot(cutoff + y, probability, color=colour, dashes=dashes, label=f"{name} = {fixed(shape, 2)}")
         axes.set_xscale("log")
         axes.set_yscale("log")
-        _plain_log_ticks(axes.xaxis)
+        left, right = axes.get_xlim()
+        plain_log_ticks(axes.xaxis, steps=(1.0, 2.0, 5.0) if right < 300.0 * left else (1.0,))
+        plain_log_ticks(axes.yaxis, factor=100.0)
         axes.set_xlabel("weight w / mean w")
-        axes.set_ylabel("share of the tail above w")
-        axes.legend(loc="lower left")
+        axes.set_ylabel("tail above w / %")
+        axes.legend(loc="upper right")
         return finish(
             canvas,
             title="Tail of the weights",
@@ -118,15 +131,5 @@ def _pareto_excess(probability: FloatArray, shape: float, median: float) -> Floa
     return np.asarray(sigma / shape * (probability**-shape - 1.0))
 
 
-def _log_spaced_ranks(size: int) -> FloatArray:
+def _log_spaced_ranks(size: int) -> IntArray:
     return np.unique(np.round(np.geomspace(1, size, min(size, _POINTS))).astype(np.int64))
-
-
-def _plain_log_ticks(axis: object) -> None:
-    from matplotlib.axis import Axis
-    from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
-
-    assert isinstance(axis, Axis)
-    axis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0), numticks=12))
-    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-    axis.set_minor_formatter(NullFormatter())

@@ -89,6 +89,13 @@ def scaled(estimate: Mapping[str, Any], factor: float) -> dict[str, float | None
     return {name: None if number is None else number * factor for name, number in numbers.items()}
 
 
+def estimate_name(key: str) -> str:
+    """``population:a`` and ``delta_f:a->b`` as a reader would write them."""
+    kind, separator, what = key.partition(":")
+    names = {"population": "population of", "delta_f": "ΔF", "expectation": "average of"}
+    return f"{names.get(kind, kind)} {what}".replace("->", " → ") if separator else key
+
+
 def summary(result: Mapping[str, Any]) -> str:
     """The result in a few plain sentences: what was done, what it is worth, what came out."""
     sentences = [_what_was_done(result), _worth(result), _populations(result), _agreement(result)]
@@ -107,7 +114,8 @@ def _worth(result: Mapping[str, Any]) -> str:
     ess, n = as_number(result.get("ess_raw")), as_number(result.get("n"))
     if ess is None or n is None:
         return ""
-    return f"For averages they are worth about {count(ess * n)} independent ones (raw ESS {percent(ess)})."
+    worth = float(f"{ess * n:.3g}")
+    return f"For averages they are worth about {count(worth)} independent ones (raw ESS {percent(ess)})."
 
 
 def _populations(result: Mapping[str, Any]) -> str:
@@ -118,12 +126,16 @@ def _populations(result: Mapping[str, Any]) -> str:
         bounds = interval(values["low"], values["high"], decimals)
         shown = f"{name} {fixed(values['value'], decimals)}\N{NO-BREAK SPACE}%"
         parts.append(shown if bounds == NOT_GIVEN else f"{shown} ({bounds})")
-    return f"State populations, with 95\N{NO-BREAK SPACE}% intervals: {', '.join(parts)}." if parts else ""
+    # Whoever copies this paragraph takes the warning along.
+    start = "Refused, for diagnosis only: state" if result.get("verdict") == "refused" else "State"
+    return f"{start} populations, with 95\N{NO-BREAK SPACE}% intervals: {', '.join(parts)}." if parts else ""
 
 
 def _agreement(result: Mapping[str, Any]) -> str:
     scores = {name: as_number(item.get("z")) for name, item in (result.get("populations") or {}).items()}
     known = {name: z for name, z in scores.items() if z is not None}
+    if result.get("verdict") == "refused":
+        return ""
     if not known:
         return "No reference populations were given to compare with."
     apart = [name for name, z in known.items() if abs(z) > 1.96]

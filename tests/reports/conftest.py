@@ -62,7 +62,7 @@ def _result() -> dict[str, Any]:
     return {
         "molgen": "0.1.0", "system": "alanine-dipeptide", "temperature_k": 300.0, "n": 20000, "n_out_of_domain": 3,
         "n_non_finite": 0, "ess_raw": 0.6134, "ess_raw_interval": [0.571, 0.642], "ess_winsorised": 0.66,
-        "ess_trimmed": 0.68, "pareto_k": 0.41, "pareto_k_threshold": 0.7, "largest_weight_share": 0.0021,
+        "ess_trimmed": 0.68, "pareto_k": 0.18, "pareto_k_threshold": 0.7, "largest_weight_share": 0.0006,
         "ess_forward": None, "log_z": 41.2371, "verdict": "caution",
         "reasons": ["State alpha_l holds 246 effective samples, fewer than 1,000, so its interval may be too short."],
         "estimates": {
@@ -84,7 +84,7 @@ def _result() -> dict[str, Any]:
             "rows": 64, "passed": True,
             "checks": [
                 {"name": "reduced energies", "passed": True, "detail": "largest difference 3e-6 kT"},
-                {"name": "log q", "passed": True, "detail": "largest difference 2e-9 nat; numerical Jacobian on 4 rows"},
+                {"name": "log q", "passed": True, "detail": "largest difference 2e-9 nat, Jacobian on 4 rows"},
                 {"name": "system and model", "passed": True, "detail": "hashes and temperature agree"},
                 {"name": "chirality", "passed": True, "detail": "3 of 20000 rows outside the domain, weight 0"},
             ],
@@ -135,7 +135,7 @@ def make_report_data() -> ReportData:
     )
     return ReportData(
         result=_result(),
-        profiles_1d=tuple(_profile(name, model[:, i], reference[:, i], weights) for i, name in enumerate(("phi", "psi"))),
+        profiles_1d=tuple(_profile(cv, model[:, i], reference[:, i], weights) for i, cv in enumerate(("phi", "psi"))),
         profiles_2d=(_surface(model, reference, weights),),
         energies=energies,
         log_weight=log_weight,
