@@ -1,5 +1,6 @@
 """A system as one JSON-able record, embedded in models and ensembles so that they stand by themselves."""
 
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
@@ -22,10 +23,8 @@ def system_record(system: System) -> dict[str, Any]:
         "fingerprint": system.fingerprint,
     }
     if isinstance(system, MolecularSystem):
-        record["atoms"] = [
-            [a.name, a.element, a.residue_name, a.residue_index, a.mass_da] for a in system.topology.atoms
-        ]
-        record["bonds"] = [list(bond) for bond in system.topology.bonds]
+        atoms = [asdict(atom) for atom in system.topology.atoms]
+        record["topology"] = {"atoms": atoms, "bonds": [list(bond) for bond in system.topology.bonds]}
         record["system_xml"] = system.system_xml
     return record
 
@@ -52,11 +51,9 @@ def _plain(record: dict[str, Any]) -> System:
         record["fingerprint"]
         if definition.analytic is not None:
             return AnalyticSystem(definition, positions)
-        atoms = tuple(
-            Atom(str(name), str(element), str(residue), int(index), float(mass))
-            for name, element, residue, index, mass in record["atoms"]
-        )
-        bonds = tuple((int(i), int(j)) for i, j in record["bonds"])
+        topology = record["topology"]
+        atoms = tuple(Atom(**atom) for atom in topology["atoms"])
+        bonds = tuple((int(i), int(j)) for i, j in topology["bonds"])
         return MolecularSystem(definition, MolecularTopology(atoms, bonds), positions, str(record["system_xml"]))
     except (KeyError, ValueError, TypeError) as error:
         raise InputError(f"The embedded system is incomplete ({error}).", "Make the file again.") from error

@@ -1,0 +1,1 @@
+"""Frames: reading them safely, storing them in shards, splitting them by time."""

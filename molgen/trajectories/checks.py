@@ -1,0 +1,86 @@
+"""Are these frames of this system? The checks a trajectory passes before anything is computed from it."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from molgen.arrays import BoolArray, FloatArray
+from molgen.errors import InputError
+from molgen.systems.system import MolecularSystem, System
+from molgen.trajectories.frames import AnyFloatArray
+
+BOND_GATE_NM = (0.05, 0.3)
+"""Between these lies the median covalent bond length of any molecule in nm."""
+
+# Covalent radii in nm: B. Cordero et al., Dalton Trans. 2008, 2832, doi:10.1039/b801115j.
+_RADII_NM = {
+    "H": 0.031, "B": 0.084, "C": 0.076, "N": 0.071, "O": 0.066, "F": 0.057, "Si": 0.111, "P": 0.107,
+    "S": 0.105, "Cl": 0.102, "Se": 0.120, "Br": 0.120, "I": 0.139,
+}  # fmt: skip
+# Triple bonds are 0.78 of the sum of radii, atoms two bonds apart 1.6.
+_BOND_RATIO = (0.7, 1.35)
+_MAX_FRAMES = 2000
+
+
+def check_count(n_atoms: int, system: System, source: str) -> None:
+    """``InputError`` unless the file has as many atoms as the system."""
+    if n_atoms != system.n_particles:
+        message = f"{source} has {n_atoms} atoms, {system.name} has {system.n_particles}."
+        raise InputError(message, "Keep only the system's own atoms (no solvent, no ions), all hydrogens included.")
+
+
+def check_elements(elements: Sequence[str] | None, system: System, source: str) -> None:
+    """``InputError`` at the first atom whose element is not the system's (only for files that name elements)."""
+    if elements is None or not isinstance(system, MolecularSystem):
+        return
+    for index, (theirs, atom) in enumerate(zip(elements, system.topology.atoms, strict=True)):
+        if theirs != atom.element:
+            message = f"{source} has its atoms in another order: atom {index} is {theirs}, not {atom.element}."
+            raise InputError(message, f"Reorder its atoms as in the topology of {system.name}.")
+
+
+def check_positions(positions: AnyFloatArray, system: System, source: str, used: BoolArray | None = None) -> None:
+    """``InputError`` unless frames (n, N, D) are there, finite, in nm, whole, and bonded as the system is.
+
+    ``used`` (n,) marks the frames that count; others (of weight zero) may be anything.
+    """
+    chosen = positions if used is None else positions[used]
+    if len(chosen) == 0:
+        raise InputError(f"{source} holds no frames.", "Give a trajectory with at least one frame.")
+    bad = ~np.isfinite(chosen).all(axis=(1, 2))
+    if bad.any():
+        message = f"{source} holds {int(bad.sum())} frames with coordinates that are not finite."
+        raise InputError(message, "The simulation that made it blew up; leave these frames out.")
+    if isinstance(system, MolecularSystem) and system.topology.bonds:
+        _check_bonds(chosen, system, source)
+
+
+def _check_bonds(positions: AnyFloatArray, system: MolecularSystem, source: str) -> None:
+    lengths = bond_lengths(positions[:: max(1, len(positions) // _MAX_FRAMES)], system)
+    median = float(np.median(lengths))
+    low, high = BOND_GATE_NM
+    if low <= median / 10.0 <= high and median > high:
+        message = f"The bonds in {source} have a median length of {median:.2f} nm: this looks like ångström."
+        raise InputError(message, "Divide the coordinates by ten, or write the file with its unit.")
+    if not low <= median <= high:
+        message = f"The bonds in {source} have a median length of {median:.3g} nm, which no molecule has."
+        raise InputError(message, "Check the unit of its coordinates (nm) and the order of its atoms.")
+    for column, (i, j) in enumerate(system.topology.bonds):
+        first, second = system.topology.atoms[i], system.topology.atoms[j]
+        if first.element not in _RADII_NM or second.element not in _RADII_NM:
+            continue
+        expected = _RADII_NM[first.element] + _RADII_NM[second.element]
+        ratio = float(np.median(lengths[:, column])) / expected
+        if not _BOND_RATIO[0] <= ratio <= _BOND_RATIO[1]:
+            bond = f"{first.name} {i} - {second.name} {j}"
+            message = f"The bond {bond} in {source} has a median length of {ratio * expected:.3f} nm."
+            raise InputError(
+                message, f"Put its atoms in the order of {system.name} and make molecules whole across a box."
+            )
+
+
+def bond_lengths(positions: AnyFloatArray, system: MolecularSystem) -> FloatArray:
+    """Lengths (n, bonds) in nm at positions (n, N, 3)."""
+    first, second = np.asarray(system.topology.bonds, dtype=np.int64).T
+    difference = np.asarray(positions[:, second] - positions[:, first], dtype=np.float64)
+    return np.asarray(np.linalg.norm(difference, axis=-1), dtype=np.float64)

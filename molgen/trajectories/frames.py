@@ -1,0 +1,84 @@
+"""Frames with their origin: which piece of dynamics made them, at what temperature, at what cost."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from molgen.arrays import BoolArray, FloatArray, IntArray
+from molgen.errors import InputError
+
+FrameKind = Literal["explore", "equilibrium"]
+"""``explore`` frames cover the states but are no samples of the target; ``equilibrium`` frames are."""
+
+AnyFloatArray = npt.NDArray[np.float32] | npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class FrameSet:
+    """Frames, row-aligned with their lineage and weights.
+
+    ``positions`` (n, N, D) in nm; ``lineage`` (n,) numbers the independent pieces of dynamics, frames of one
+    piece stand in time order; ``log_weight`` (n,) or None for equal weights; ``evaluations`` is the number of
+    energy or force evaluations that made them, 0 if unknown. ``ValueError`` if rows do not match.
+    """
+
+    positions: AnyFloatArray
+    lineage: IntArray
+    kind: FrameKind
+    temperature_k: float
+    log_weight: FloatArray | None = None
+    evaluations: int = 0
+
+    def __post_init__(self) -> None:
+        n = len(self.positions)
+        if self.positions.ndim != 3 or self.lineage.shape != (n,):
+            raise ValueError(f"positions {self.positions.shape} and lineage {self.lineage.shape} do not match")
+        if self.log_weight is not None and self.log_weight.shape != (n,):
+            raise ValueError(f"positions {self.positions.shape} and log_weight {self.log_weight.shape} do not match")
+
+    def __len__(self) -> int:
+        return len(self.positions)
+
+    @property
+    def n_lineages(self) -> int:
+        """Number of independent pieces."""
+        return len(np.unique(self.lineage))
+
+    def select(self, index: IntArray | BoolArray | slice) -> "FrameSet":
+        """The frames ``index``, with everything that belongs to them; ``evaluations`` stays that of the whole."""
+        chosen: Any = index
+        weight = None if self.log_weight is None else self.log_weight[chosen]
+        return replace(self, positions=self.positions[chosen], lineage=self.lineage[chosen], log_weight=weight)
+
+
+def concatenate(parts: Sequence[FrameSet]) -> FrameSet:
+    """All frames in one set, lineages renumbered so that those of different parts stay apart.
+
+    The result is ``explore`` if any part is. ``InputError`` if temperatures differ, or if a part is weighted and
+    there are others: the weights of two sources have no common scale.
+    """
+    if not parts:
+        raise InputError("There are no frames.", "Give at least one trajectory or run directory.")
+    if len(parts) == 1:
+        return parts[0]
+    temperatures = sorted({part.temperature_k for part in parts})
+    if len(temperatures) > 1:
+        listed = " and ".join(f"{t:g}" for t in temperatures)
+        raise InputError(f"The frames are from {listed} kelvin.", "Give frames of one temperature.")
+    if any(part.log_weight is not None for part in parts):
+        raise InputError("Weighted frames cannot be joined with others.", "Give the weighted ensemble alone.")
+    lineages, offset = [], 0
+    for part in parts:
+        _, numbers = np.unique(part.lineage, return_inverse=True)
+        lineages.append(numbers.astype(np.int64) + offset)
+        offset += int(numbers.max(initial=-1)) + 1
+    return FrameSet(
+        positions=np.concatenate([part.positions for part in parts]),
+        lineage=np.concatenate(lineages),
+        kind="explore" if any(part.kind == "explore" for part in parts) else "equilibrium",
+        temperature_k=temperatures[0],
+        evaluations=sum(part.evaluations for part in parts),
+    )
