@@ -108,10 +108,10 @@ def resample(share: FloatArray, count: int, generator: np.random.Generator) -> I
 
     Equal shares and count ≤ n give rows without repetition.
     """
-    order = generator.permutation(len(share))
+    order = generator.permutation(np.flatnonzero(share > 0.0))
     ends = np.cumsum(share[order])
     steps = (np.arange(count) + generator.random()) / count * ends[-1]
-    rows = order[np.minimum(np.searchsorted(ends, steps, side="right"), len(share) - 1)]
+    rows = order[np.minimum(np.searchsorted(ends, steps, side="right"), len(order) - 1)]
     return generator.permutation(rows).astype(np.int64)
 
 

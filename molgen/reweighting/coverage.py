@@ -79,8 +79,9 @@ def missing_states(
 def unreached_regions(grids: Sequence[CVGrid], log_weight: FloatArray, frame_weight: FloatArray) -> tuple[str, ...]:
     """Cells of each variable, and of the first two together, that hold frames but no draw of weight > 0.
 
-    A region is named when such cells hold more of the frames' weight than ``MAX_UNREACHED_SHARE`` and twice what as
-    many perfect draws as Kish's number would leave unreached, Σ p_c·exp(-n_eff·p_c).
+    A region is named when such cells hold more of the frames' weight than ``MAX_UNREACHED_SHARE`` beyond what as many
+    perfect draws as Kish's number would leave unreached: with π_c = exp(-n_eff·p_c) that is Σ p_c·π_c, and four
+    standard deviations, of variance Σ p_c²·π_c·(1 - π_c).
     """
     valid = np.isfinite(log_weight)
     n_effective = effective_count(log_weight)
@@ -98,8 +99,9 @@ def unreached_regions(grids: Sequence[CVGrid], log_weight: FloatArray, frame_wei
     for name, draws, frames in combinations:
         unreached = float(np.sum(shares[~np.isin(frames, np.unique(draws[valid]))]))
         mass = np.bincount(frames, weights=shares)
-        by_chance = float(np.sum(mass * np.exp(-n_effective * mass)))
-        if unreached > MAX_UNREACHED_SHARE + 2.0 * by_chance:
+        empty = np.exp(-n_effective * mass)
+        by_chance = float(np.sum(mass * empty) + 4.0 * np.sqrt(np.sum(mass**2 * empty * (1.0 - empty))))
+        if unreached > MAX_UNREACHED_SHARE + by_chance:
             missing.append(f"a region of {name} that holds {unreached:.2%} of the frames")
     return tuple(missing)
 

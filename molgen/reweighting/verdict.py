@@ -169,8 +169,8 @@ def judge(evidence: Evidence) -> Verdict:
 
 
 def worst(verdicts: Iterable[Verdict]) -> Verdict:
-    """The worst word of several verdicts, with the sentences of all of them, each once and in order."""
-    collected = list(verdicts)
+    """The worst word of several verdicts, with the sentences of all of them, each once, those of the worst first."""
+    collected = sorted(verdicts, key=lambda item: -_RANK[item.word])
     word: Word = max((item.word for item in collected), key=lambda item: _RANK[item], default="reliable")
     reasons = dict.fromkeys(reason for item in collected for reason in item.reasons)
     return Verdict(word, tuple(reasons))

@@ -67,4 +67,6 @@ def test_each_rule(evidence: Evidence, word: str, phrase: str) -> None:
 def test_worst_keeps_every_reason_once() -> None:
     total = worst([Verdict("reliable"), Verdict("refused", ("a.", "b.")), Verdict("caution", ("b.", "c."))])
     assert total == Verdict("refused", ("a.", "b.", "c."))
+    late = worst([Verdict("caution", ("c.",)), Verdict("refused", ("a.",))])
+    assert late.reasons[0] == "a."
     assert worst([]) == Verdict("reliable")

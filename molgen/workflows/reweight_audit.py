@@ -1,0 +1,102 @@
+"""The audit of a reweighting: what is compared, and with what."""
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from molgen.arrays import BoolArray, FloatArray
+from molgen.energies.base import Energy
+from molgen.ensemble import EnsembleReader
+from molgen.reweighting.audit import (
+    ENERGY_TOLERANCE,
+    JACOBIAN_ROWS,
+    Audit,
+    AuditCheck,
+    LatentModel,
+    assemble,
+    audit_rows,
+    check_domain,
+    check_jacobian,
+    check_log_density,
+    check_same,
+    check_temperature,
+    check_values,
+)
+from molgen.systems.system import AnalyticSystem, System
+from molgen.workflows.reweight_model import log_density
+from molgen.workflows.reweight_rows import RowTable
+
+if TYPE_CHECKING:
+    from molgen.models.artifact import LoadedModel
+
+_CHUNK = 4096
+
+
+def audit_ensemble(
+    reader: EnsembleReader,
+    system: System,
+    energy: Energy,
+    table: RowTable,
+    loaded: "LoadedModel | None",
+    *,
+    rows: int,
+    generator: np.random.Generator,
+) -> Audit:
+    """Recompute u and log q of ``rows`` random rows, compare temperature and hashes, test the domain of every row.
+
+    u is compared with the values that entered the weights and, where the ensemble stores energies, with those too.
+    """
+    index = audit_rows(len(reader), generator, rows)
+    sample = reader.rows(index)
+    header = reader.header
+    fresh = energy.reduced(sample.positions, purpose="reweighting")
+    log_q = table.log_q[index]
+    inside = table.in_domain[index]
+    checks: list[AuditCheck | None] = [
+        check_temperature(header.temperature_k, system.temperature_k),
+        check_values("energy", table.energy[index], fresh, ENERGY_TOLERANCE),
+        _stored_energy(sample.reduced_energy, fresh, same=energy.temperature_k == header.temperature_k),
+        _domain(reader, system),
+    ]
+    density = log_density(loaded) if loaded is not None else None
+    if header.kind == "model":
+        checks.append(check_log_density(density, sample.positions[inside], log_q[inside]))
+    if loaded is not None:
+        checks.append(check_same("model", header.model_sha256, loaded.sha256))
+        checks.append(check_same("system", system.fingerprint, loaded.system.fingerprint))
+        if isinstance(loaded.model, LatentModel):
+            few = np.flatnonzero(inside & np.isfinite(log_q))[:JACOBIAN_ROWS]
+            checks.append(check_jacobian(loaded.model, sample.positions[few], log_q[few]))
+    return assemble(len(index), checks)
+
+
+def _stored_energy(stored: FloatArray | None, fresh: FloatArray, *, same: bool) -> AuditCheck | None:
+    if stored is None or not same:
+        return None
+    return check_values("stored energy", stored, fresh, ENERGY_TOLERANCE)
+
+
+def _domain(reader: EnsembleReader, system: System) -> AuditCheck | None:
+    violated = _violations(system)
+    if violated is None:
+        return None
+    found = [~violated(rows.positions) for rows in reader.chunks(_CHUNK)]
+    return check_domain(np.asarray(reader.column("in_domain"), dtype=np.bool_), np.concatenate(found))
+
+
+def _violations(system: System) -> Callable[[FloatArray], BoolArray] | None:
+    """Rows that break any rule of the system's domain, from positions alone; None for a system without chemistry."""
+    if isinstance(system, AnalyticSystem):
+        return None
+    from molgen.coordinates.domain import Domain
+
+    domain = Domain(system)
+
+    def function(positions: FloatArray) -> BoolArray:
+        broken = np.zeros(len(positions), dtype=np.bool_)
+        for rows in domain.violations(positions).values():
+            broken |= rows
+        return broken
+
+    return function

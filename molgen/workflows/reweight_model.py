@@ -1,0 +1,69 @@
+"""Finding the model that drew an ensemble, and its log-density as a function of arrays."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from molgen.arrays import FloatArray
+from molgen.ensemble import EnsembleHeader
+from molgen.errors import InputError
+from molgen.rundir import read_manifest
+
+if TYPE_CHECKING:
+    from molgen.models.artifact import LoadedModel
+
+_ROWS = 1024
+
+
+def ensemble_file(path: Path) -> Path:
+    """The ensemble file of a sample run's directory, or ``path`` itself if it is a file."""
+    if path.is_dir():
+        read_manifest(path, "sample")
+        return path / "ensemble.h5"
+    return path
+
+
+def find_model(ensemble: Path, header: EnsembleHeader, model: Path | None) -> "LoadedModel | None":
+    """The model given, else the one the sample run's configuration names, if it is still there; else None.
+
+    A model given by the user that cannot be read is an error; one that is merely remembered is not.
+    """
+    if model is not None:
+        return _load(model)
+    if header.kind != "model" or not ensemble.is_dir():
+        return None
+    remembered = read_manifest(ensemble, "sample").config.get("model")
+    if not isinstance(remembered, str):
+        return None
+    for candidate in (Path(remembered), ensemble / remembered, ensemble.parent / remembered):
+        if candidate.is_dir():
+            try:
+                return _load(candidate)
+            except InputError:
+                return None
+    return None
+
+
+def log_density(loaded: "LoadedModel") -> Callable[[FloatArray], FloatArray]:
+    """log q of positions ``(n, N, D)``, in pieces that bound the memory; rows outside the domain give -inf."""
+    import torch
+
+    def function(positions: FloatArray) -> FloatArray:
+        parts = []
+        with torch.no_grad():
+            for start in range(0, len(positions), _ROWS):
+                frames = torch.as_tensor(positions[start : start + _ROWS], dtype=torch.float64)
+                values = loaded.model.log_prob(frames)
+                inside = loaded.model.in_domain(frames)
+                parts.append(torch.where(inside, values, -torch.inf).double().numpy())
+        return np.concatenate(parts) if parts else np.zeros(0)
+
+    return function
+
+
+def _load(path: Path) -> "LoadedModel":
+    from molgen.models.artifact import load_model
+
+    return load_model(path)

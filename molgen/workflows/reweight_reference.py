@@ -1,0 +1,85 @@
+"""The reference ensemble of a reweighting: its frames, weights, blocks, states, and energies of a part of them."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from molgen.analysis.correlated import blocks
+from molgen.analysis.intervals import WeightedRows
+from molgen.arrays import FloatArray, IntArray
+from molgen.energies.base import Energy
+from molgen.errors import InputError
+from molgen.observables.states import StateSet
+from molgen.observables.table import build_cvs, evaluate_cvs
+from molgen.reweighting.forward import forward_ess
+from molgen.systems.system import System
+from molgen.weights import normalised
+
+
+@dataclass(frozen=True)
+class Reference:
+    """Frames of the target: weights with blocks, states and variables of all; u ``(m,)`` of the frames ``row``.
+
+    ``declared`` is True for a reference that the user named as equilibrium frames that were not trained on.
+    """
+
+    rows: WeightedRows
+    label: IntArray
+    variables: dict[str, FloatArray]
+    row: IntArray
+    energy: FloatArray
+    positions: FloatArray
+    declared: bool
+
+    @property
+    def energy_share(self) -> FloatArray:
+        """Weights ``(m,)`` of the frames whose energy is known; they sum to 1."""
+        share = self.rows.share[self.row]
+        return np.asarray(share / np.sum(share), dtype=np.float64)
+
+
+def open_reference(
+    path: Path,
+    system: System,
+    states: StateSet,
+    energy: Energy,
+    *,
+    declared: bool,
+    stride: int,
+    energies: int,
+    generator: np.random.Generator,
+) -> Reference:
+    """Read the reference; ``InputError`` for frames of hot or exploring dynamics, which are no sample of the target."""
+    from molgen.trajectories.reading import read_frames
+
+    frames = read_frames([path], system, stride=stride, kind="equilibrium")
+    if frames.kind != "equilibrium":
+        raise InputError(
+            f"{path} holds explore frames, which are no equilibrium sample.", "Give plain dynamics to --reference."
+        )
+    positions = np.asarray(frames.positions, dtype=np.float64)
+    variables = evaluate_cvs(system, positions)
+    label = states.assign(variables) if states.names else np.full(len(positions), -1, dtype=np.int64)
+    log_weight = np.zeros(len(positions)) if frames.log_weight is None else frames.log_weight
+    series = _series(system, variables) + [(label == index).astype(np.float64) for index in range(len(states.names))]
+    rows = WeightedRows(normalised(log_weight), blocks(frames.lineage, series))
+    row = np.sort(generator.choice(len(positions), size=min(energies, len(positions)), replace=False))
+    some = positions[row]
+    return Reference(rows, label, variables, row, energy.reduced(some, purpose="reweighting"), some, declared)
+
+
+def reference_forward_ess(reference: Reference, log_prob: Callable[[FloatArray], FloatArray]) -> float:
+    """Forward ESS (a fraction) on the frames whose energy is known; NaN where log q cannot be computed."""
+    log_q = log_prob(reference.positions)
+    usable = np.isfinite(reference.energy)
+    return forward_ess(-reference.energy[usable] - log_q[usable], reference.energy_share[usable])
+
+
+def _series(system: System, variables: dict[str, FloatArray]) -> list[FloatArray]:
+    series: list[FloatArray] = []
+    for name, variable in build_cvs(system).items():
+        values = variables[name]
+        series += [np.sin(values), np.cos(values)] if variable.periodic else [values]
+    return series
