@@ -1,0 +1,53 @@
+"""Settings of training."""
+
+from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
+
+from molgen.models.spline_flow import SplineFlowSettings
+from molgen.settings import Settings
+
+
+class LearnSettings(Settings):
+    """First stage: the path gradient of KL(p || q) on the frames given, with a share of plain likelihood.
+
+    The learning rate rises over ``warmup`` steps and falls linearly to ``final_rate`` of ``rate``.
+    """
+
+    steps: PositiveInt = 2500
+    batch: PositiveInt = 512
+    rate: PositiveFloat = 1e-3
+    final_rate: PositiveFloat = 0.1
+    warmup: PositiveInt = 30
+    likelihood_share: PositiveFloat = 0.3
+    average: float = Field(default=0.998, gt=0.0, lt=1.0)
+    max_frames: PositiveInt = 100_000
+    validation_fraction: float = Field(default=0.1, gt=0.0, lt=1.0)
+    patience: PositiveInt = 8
+
+
+class RefineSettings(Settings):
+    """Second stage: rounds of fresh draws, labelled with the energy and weighted towards the target.
+
+    Each round draws ``draws`` frames and takes ``steps`` steps on the rows of the last ``keep`` rounds. Weights are
+    clipped at their ``clip`` quantile for training only.
+    """
+
+    rounds: NonNegativeInt = 150
+    draws: PositiveInt = 2048
+    steps: PositiveInt = 8
+    keep: PositiveInt = 8
+    batch: PositiveInt = 512
+    rate: PositiveFloat = 7e-4
+    likelihood_share: NonNegativeFloat = 0.3
+    clip: float = Field(default=0.99, gt=0.0, lt=1.0)
+    average: float = Field(default=0.995, gt=0.0, lt=1.0)
+
+
+class TrainingSettings(Settings):
+    """Everything ``molgen train`` can be told; ``guard_draws`` fresh draws check every state at the end."""
+
+    flow: SplineFlowSettings = SplineFlowSettings()
+    learn: LearnSettings = LearnSettings()
+    refine: RefineSettings = RefineSettings()
+    guard_draws: PositiveInt = 4096
+    check_every: PositiveInt = 100
+    torch_threads: PositiveInt = 2
