@@ -97,7 +97,7 @@ class MolecularChart:
 class PositionChart:
     """The position of one pseudo-particle as it is: identity map, volume element 1."""
 
-    measure = "positions"
+    measure = "external"
     log_order = 0.0
 
     def __init__(self, system: AnalyticSystem) -> None:

@@ -39,6 +39,7 @@ class RefineSettings(Settings):
     rate: PositiveFloat = 7e-4
     likelihood_share: NonNegativeFloat = 0.3
     clip: float = Field(default=0.99, gt=0.0, lt=1.0)
+    guard_every: PositiveInt = 25
     average: float = Field(default=0.995, gt=0.0, lt=1.0)
 
 

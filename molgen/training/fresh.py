@@ -1,0 +1,57 @@
+"""Fresh draws of the flow, labelled by the energy and weighted towards the target: what refining learns from."""
+
+import torch
+
+from molgen.energies.base import Energy
+from molgen.models.spline_flow import SplineFlow
+from molgen.training.labelled import LabelledFrames, pulled_back
+from molgen.training.settings import RefineSettings
+
+
+class FreshDraws:
+    """The rows of the last few rounds, each weighted by p/q of the flow that drew it.
+
+    A round's weights are normalised to mean 1 and clipped at a quantile; importance weights need not know that the flow
+    has moved on since. Training alone uses them: estimates are made from other draws.
+    """
+
+    def __init__(self, flow: SplineFlow, energy: Energy, settings: RefineSettings) -> None:
+        self._flow, self._energy, self._settings = flow, energy, settings
+        self._rounds: list[LabelledFrames] = []
+
+    def draw(self, seed: int) -> None:
+        """Draw and label one round (``settings.draws`` evaluations of energy and forces), drop the oldest."""
+        generator = torch.Generator().manual_seed(seed)
+        z_t, z_r = self._flow.draw_latent(self._settings.draws, generator)
+        with torch.no_grad():
+            t, r, log_derivative = self._flow.push(z_t, z_r)
+            frames, _, inside = self._flow.place(t, r)
+            log_q = (self._flow.log_latent(z_r) - log_derivative).double()
+        reduced, gradient = self._energy.reduced_and_gradient(frames.numpy(), purpose="training")
+        labelled = pulled_back(self._flow, t, r, frames, torch.as_tensor(reduced), torch.as_tensor(gradient))
+        inside &= self._flow.in_domain(frames)
+        log_weight = torch.where(inside, -labelled.potential - log_q, -torch.inf)
+        kept = torch.isfinite(log_weight)
+        if not bool(kept.any()):
+            return
+        limit = torch.quantile(log_weight[kept], self._settings.clip)
+        clipped = log_weight.clamp_max(float(limit))
+        clipped = clipped - torch.logsumexp(clipped, 0) + torch.log(kept.sum().double())
+        self._rounds = [*self._rounds, labelled.weighted(clipped).rows(kept.nonzero()[:, 0])][-self._settings.keep :]
+
+    def batch(self, rows: int, generator: torch.Generator) -> LabelledFrames:
+        """``rows`` rows drawn uniformly from the rounds kept, with their weights."""
+        pool = LabelledFrames.concatenate(self._rounds)
+        return pool.rows(torch.randint(0, len(pool), (rows,), generator=generator))
+
+    def state(self) -> dict[str, torch.Tensor]:
+        """The rounds as named tensors."""
+        return {
+            f"fresh.{k}.{name}": value for k, part in enumerate(self._rounds) for name, value in vars(part).items()
+        }
+
+    def load(self, tensors: dict[str, torch.Tensor]) -> None:
+        """Take up a :meth:`state`."""
+        count = len({name.split(".")[1] for name in tensors if name.startswith("fresh.")})
+        names = ("t", "r", "slope_t", "slope_r", "potential", "log_weight")
+        self._rounds = [LabelledFrames(*(tensors[f"fresh.{k}.{n}"] for n in names)) for k in range(count)]
