@@ -134,7 +134,7 @@ def test_a_file_alone_is_enough_and_equal_seeds_give_equal_results(
 def test_a_missing_mode_is_refused_because_of_the_reference(
     tmp_path: Path, make_draws: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    draws = make_draws(right=0.0)
+    draws = make_draws(right=0.0, width=0.19)
     _with_model(monkeypatch, draws.loaded)
     with pytest.raises(RefusedError) as caught:
         reweight(
