@@ -218,19 +218,23 @@ class EnsembleReader:
 def mdtraj_topology_record(system_record: Mapping[str, Any], n_particles: int) -> dict[str, Any]:
     """The topology as MDTraj's HDF5 files keep it: chains of residues of atoms, and bonds.
 
-    ``system_record`` holds ``atoms``, rows of (name, element, residue name, residue index, mass in Da), and ``bonds``;
-    systems without them (analytic ones) get ``n_particles`` virtual sites in one residue.
+    ``system_record["topology"]`` holds ``atoms`` (name, element, residue_name, residue_index) and ``bonds``; systems
+    without one (analytic ones) get ``n_particles`` virtual sites in one residue. ``ValueError`` if it has another
+    number of atoms.
     """
-    if not system_record.get("atoms"):
+    topology = system_record.get("topology")
+    if not topology:
         sites = [{"index": i, "name": f"X{i + 1}", "element": "VS"} for i in range(n_particles)]
         return {"chains": [_chain([{"index": 0, "name": "PRT", "resSeq": 1, "atoms": sites}])], "bonds": []}
+    if len(topology["atoms"]) != n_particles:
+        raise ValueError(f"the system has {len(topology['atoms'])} atoms, the frames have {n_particles}")
     residues: dict[int, dict[str, Any]] = {}
-    for index, (name, element, residue_name, residue_index, _) in enumerate(system_record["atoms"]):
-        number = int(residue_index)
-        empty = {"index": len(residues), "name": residue_name, "resSeq": number + 1, "segmentID": "", "atoms": []}
-        residue = residues.setdefault(number, empty)
-        residue["atoms"].append({"index": index, "name": name, "element": element})
-    bonds = [[int(i), int(j)] for i, j in system_record["bonds"]]
+    for index, atom in enumerate(topology["atoms"]):
+        number = int(atom["residue_index"])
+        empty = {"index": len(residues), "name": atom["residue_name"], "resSeq": number + 1, "segmentID": ""}
+        residue = residues.setdefault(number, empty | {"atoms": []})
+        residue["atoms"].append({"index": index, "name": atom["name"], "element": atom["element"]})
+    bonds = [[int(i), int(j)] for i, j in topology["bonds"]]
     return {"chains": [_chain(list(residues.values()))], "bonds": bonds}
 
 

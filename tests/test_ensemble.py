@@ -8,10 +8,17 @@ import pytest
 
 from molgen.ensemble import Ensemble, EnsembleHeader, EnsembleReader, EnsembleWriter
 from molgen.errors import InputError
+from molgen.systems.loading import load_system
+from molgen.systems.record import system_record
 
 WATER = {
-    "atoms": [["O", "O", "HOH", 0, 15.999], ["H1", "H", "HOH", 0, 1.008], ["H2", "H", "HOH", 0, 1.008]],
-    "bonds": [[0, 1], [0, 2]],
+    "topology": {
+        "atoms": [
+            {"name": name, "element": name[0], "residue_name": "HOH", "residue_index": 0, "mass_da": 1.0}
+            for name in ("O", "H1", "H2")
+        ],
+        "bonds": [[0, 1], [0, 2]],
+    },
     "system_xml": "x" * 200_000,
 }
 
@@ -93,3 +100,17 @@ def test_other_files_are_refused(tmp_path: Path) -> None:
     (tmp_path / "text.h5").write_text("not hdf5")
     with pytest.raises(InputError, match="not a readable HDF5"):
         EnsembleReader(tmp_path / "text.h5")
+
+
+def test_mdtraj_finds_the_torsions_of_a_real_system(tmp_path: Path) -> None:
+    system = load_system("alanine-dipeptide")
+    header = EnsembleHeader(system_record(system), 300.0, "internal-coordinates")
+    positions = system.positions[None].astype(np.float32).astype(np.float64)
+    with EnsembleWriter(tmp_path / "e.h5", header) as writer:
+        writer.append(Ensemble(positions, np.zeros(1), None, None, np.ones(1, dtype=np.bool_), header))
+    trajectory = mdtraj.load(str(tmp_path / "e.h5"))
+    index, _ = mdtraj.compute_phi(trajectory)
+    assert index.tolist() == [[4, 6, 8, 14]]
+    assert trajectory.topology.n_bonds == len(system_record(system)["topology"]["bonds"])
+    with pytest.raises(ValueError, match="22 atoms"), EnsembleWriter(tmp_path / "f.h5", header) as writer:
+        writer.append(Ensemble(positions[:, :5], None, None, None, np.ones(1, dtype=np.bool_), header))

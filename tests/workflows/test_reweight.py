@@ -14,6 +14,7 @@ from molgen.errors import InputError, InterruptedRunError, RefusedError
 from molgen.interruption import Interruption
 from molgen.rundir import read_manifest, sha256_file
 from molgen.trajectories.frames import FrameSet
+from molgen.workflows import reweight as reweight_module
 from molgen.workflows import reweight_model
 from molgen.workflows.reweight import plan_reweighting, reweight
 from molgen.workflows.reweight_settings import ReweightSettings
@@ -27,7 +28,11 @@ SETTINGS = ReweightSettings(shard_rows=2000, distances={"energy_points": 2000, "
 
 
 @pytest.fixture(autouse=True)
-def _no_model(monkeypatch: pytest.MonkeyPatch) -> None:
+def _no_model_and_no_figures(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> None:
+    """No model is found unless a test gives one; drawing figures takes seconds, so only one test does it."""
+    if request.node.name != "test_known_answers_files_and_keys":
+        monkeypatch.setattr(reweight_module, "write_report", lambda _, path: path.write_text("<html></html>"))
+
     def load(path: Path) -> Any:
         raise InputError(f"{path} holds no model.")
 
@@ -129,7 +134,7 @@ def test_a_file_alone_is_enough_and_equal_seeds_give_equal_results(
 def test_a_missing_mode_is_refused_because_of_the_reference(
     tmp_path: Path, make_draws: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    draws = make_draws(right=0.0)
+    draws = make_draws(right=0.0, width=0.19)
     _with_model(monkeypatch, draws.loaded)
     with pytest.raises(RefusedError) as caught:
         reweight(
@@ -139,7 +144,7 @@ def test_a_missing_mode_is_refused_because_of_the_reference(
             settings=SETTINGS,
             seed=1,
         )
-    assert "right" in str(caught.value)
+    assert "Missing from the draws" in str(caught.value)
     record = json.loads((tmp_path / "result" / "result.json").read_text())
     assert record["ess_raw"] > 0.5
     assert record["ess_forward"] < 1e-3
