@@ -1,0 +1,243 @@
+"""Train: a generative model from frames and the energy, into a run directory that resumes."""
+
+import math
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from molgen.arrays import BoolArray
+from molgen.energies.base import Energy
+from molgen.energies.factory import open_energy
+from molgen.energies.platforms import resolve_platform
+from molgen.engines.executors import open_executor
+from molgen.errors import InputError
+from molgen.files import sha256_file
+from molgen.interruption import Interruption
+from molgen.models.artifact import save_model
+from molgen.models.spline_flow import SplineFlow
+from molgen.observables.states import build_states
+from molgen.progress import Progress, ProgressEvent, silent
+from molgen.rundir import MANIFEST, RunDirectory
+from molgen.seeds import child_seed
+from molgen.systems.system import MolecularSystem, System
+from molgen.training.guard import Guard, states_of_frames
+from molgen.training.labelled import LabelledFrames, label_frames
+from molgen.training.settings import TrainingSettings
+from molgen.training.trainer import Trainer, TrainingRecord
+from molgen.trajectories.frames import FrameSet
+from molgen.trajectories.reading import read_frames
+from molgen.trajectories.splits import split_blocks
+
+KIND = "train"
+MAX_OUTSIDE = 0.01
+"""Share of frames that may lie outside the system's domain; they are left out of training and counted."""
+GUARD_FRAMES = 8192
+LIMIT_SHARE = 0.95
+"""Share of ``--max-time`` that training plans for, so that the model is written before the limit."""
+
+
+@dataclass(frozen=True)
+class TrainingResult:
+    """What training gave; ``ess`` is that of its last fresh check draws, an indication and no estimate."""
+
+    directory: Path
+    system: str
+    model: str
+    frames: int
+    frames_outside_domain: int
+    ess: float | None
+    notes: tuple[str, ...]
+    states: tuple[dict[str, Any], ...]
+    evaluations: dict[str, int]
+    seconds: dict[str, float]
+    seed: int
+    platform: str
+    model_sha256: str
+
+    def to_json(self) -> dict[str, Any]:
+        """The result as plain data."""
+        return {**self.__dict__, "directory": str(self.directory)}
+
+
+def plan_training(system: System, data: Sequence[Path], *, settings: TrainingSettings | None = None) -> dict[str, Any]:
+    """What :func:`train` would do: frames, steps, energy evaluations, memory (MB) and files."""
+    settings = settings or TrainingSettings()
+    frames = _thinned(read_frames(list(data), system), settings.learn.max_frames)
+    refine = settings.refine
+    checks = (refine.rounds // refine.guard_every + 2) * settings.guard_draws
+    numbers = system.n_particles * system.dim
+    return {
+        "system": system.name,
+        "frames": len(frames),
+        "steps": settings.learn.steps + refine.rounds * refine.steps,
+        "evaluations": len(frames) + refine.rounds * refine.draws + checks,
+        "memory_mb": round((len(frames) * numbers * 40 + settings.learn.batch * 4e5) / 1e6),
+        "files": ["model.safetensors", "model.json", MANIFEST, "run.log"],
+    }
+
+
+def train(
+    system: System,
+    data: Sequence[str | Path],
+    output: str | Path,
+    *,
+    settings: TrainingSettings | None = None,
+    seed: int | None = None,
+    workers: int = 1,
+    platform: str = "auto",
+    progress: Progress = silent,
+    interruption: Interruption | None = None,
+) -> TrainingResult:
+    """Train a model of ``system`` on the frames in ``data`` (run directories, ensembles, trajectories).
+
+    First the frames' forces and likelihood, then fresh draws of the model weighted by the energy, while the guard
+    watches that no state is lost. A time limit in ``interruption`` shortens both stages to fit (such a model cannot be
+    repeated exactly); without one the model depends on system, data, settings, seed and platform alone. The same
+    call again continues an interrupted run. ``InputError`` for unusable frames.
+    """
+    settings = settings or TrainingSettings()
+    interruption = interruption or Interruption()
+    paths = [Path(item) for item in data]
+    frames = read_frames(paths, system)
+    name = resolve_platform(system, platform).name if isinstance(system, MolecularSystem) else "numpy"
+    config = {
+        "system": system.name,
+        "fingerprint": system.fingerprint,
+        "temperature_k": system.temperature_k,
+        "data": [_identity(path) for path in paths],
+        "settings": settings.model_dump(),
+        "platform": name,
+    }
+    with RunDirectory.open(output, kind=KIND, config=config, seed=seed) as run, _threads(settings.torch_threads):
+        if run.complete:
+            return _stored(run)
+        run.record(platform=name)
+        with open_executor(workers) as executor:
+            energy = open_energy(system, executor=executor, platform=name)
+            session = _Session(run, system, settings, energy, progress, interruption)
+            result = session.train(_thinned(frames, settings.learn.max_frames), frames.evaluations)
+        run.finish(result.to_json(), artifacts=["model.safetensors", "model.json"])
+    return result
+
+
+@dataclass(frozen=True)
+class _Session:
+    run: RunDirectory
+    system: System
+    settings: TrainingSettings
+    energy: Energy
+    progress: Progress
+    interruption: Interruption
+
+    def train(self, frames: FrameSet, data_evaluations: int) -> TrainingResult:
+        flow = SplineFlow(
+            self.system, self.settings.flow, torch.Generator().manual_seed(child_seed(self.run.seed, "initial"))
+        )
+        inside = _inside_domain(flow, frames)
+        outside = int((~inside).sum())
+        frames = frames.select(inside)
+        training, held_out = self._prepare(flow, frames)
+        record = self._fit(flow, frames, training, held_out)
+        if outside:
+            record.notes.append(f"{outside} frames outside the domain were left out.")
+        evaluations = {"data": data_evaluations, "training": self.energy.counter.training}
+        digest = save_model(
+            self.run.path, "spline", flow, self.system,
+            {"evaluations": evaluations, "states": record.states, "curve": record.curve, "notes": record.notes,
+             "frames": len(frames), "seed": self.run.seed, "platform": self.energy.platform},
+        )
+        checks = [row["ess"] for row in record.curve if "ess" in row]
+        return TrainingResult(
+            directory=self.run.path, system=self.system.name, model="spline", frames=len(frames),
+            frames_outside_domain=outside, ess=checks[-1] if checks else None, notes=tuple(record.notes),
+            states=tuple(record.states), evaluations=evaluations, seconds=record.seconds, seed=self.run.seed,
+            platform=self.energy.platform, model_sha256=digest,
+        )
+
+    def _prepare(self, flow: SplineFlow, frames: FrameSet) -> tuple[LabelledFrames, LabelledFrames]:
+        rows, held_out = split_blocks(
+            frames, validation_fraction=self.settings.learn.validation_fraction, seed=self.run.seed
+        )
+        positions = np.asarray(frames.positions, dtype=np.float64)
+        with torch.no_grad():
+            flow.whitening.fit(flow.chart.encode(flow.chart.canonical(torch.as_tensor(positions[rows]))))
+        self.progress(ProgressEvent("label", 0, len(frames), "frames"))
+        labelled = label_frames(flow, positions, self.energy)
+        if frames.log_weight is not None:
+            labelled = labelled.weighted(torch.as_tensor(frames.log_weight))
+        self.progress(ProgressEvent("label", len(frames), len(frames), "frames"))
+        if not bool(torch.isfinite(labelled.potential).all()):
+            count = int((~torch.isfinite(labelled.potential)).sum())
+            raise InputError(
+                f"{count} of {len(frames)} frames have no finite energy.",
+                "Check the units, the order of the atoms and the force field.",
+            )
+        return labelled.rows(torch.as_tensor(rows)), labelled.rows(torch.as_tensor(held_out))
+
+    def _fit(
+        self, flow: SplineFlow, frames: FrameSet, training: LabelledFrames, held_out: LabelledFrames
+    ) -> TrainingRecord:
+        states = build_states(self.system)
+        rows, _ = split_blocks(
+            frames, validation_fraction=self.settings.learn.validation_fraction, seed=self.run.seed
+        )
+        stride = max(1, math.ceil(len(rows) / GUARD_FRAMES))
+        kept = rows[::stride]
+        guard = Guard(
+            self.system, states, self.energy, training.rows(torch.arange(0, len(rows), stride)),
+            states_of_frames(self.system, states, np.asarray(frames.positions[kept], dtype=np.float64)),
+        )
+        limit = self.interruption.max_time_s
+        trainer = Trainer(
+            flow, training, held_out, guard, self.settings, seed=self.run.seed, directory=self.run.path,
+            limit_s=None if limit is None else max(1.0, LIMIT_SHARE * limit - self.interruption.elapsed_s),
+            progress=self.progress, interruption=self.interruption,
+        )
+        return trainer.run()
+
+
+@contextmanager
+def _threads(count: int) -> Iterator[None]:
+    """A fixed number of torch threads: sums, and so the model, depend on it."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(count)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+def _thinned(frames: FrameSet, most: int) -> FrameSet:
+    stride = math.ceil(len(frames) / most)
+    return frames.select(slice(None, None, stride)) if stride > 1 else frames
+
+
+def _inside_domain(flow: SplineFlow, frames: FrameSet) -> BoolArray:
+    positions = np.asarray(frames.positions, dtype=np.float64)
+    violations = flow.chart.domain.violations(positions)
+    inside = flow.chart.domain.contains(positions)
+    outside = int((~inside).sum())
+    if outside > MAX_OUTSIDE * len(inside):
+        kinds = " and ".join(name for name, rows in violations.items() if rows.any())
+        raise InputError(
+            f"{outside} of {len(inside)} frames differ from the system's topology file in {kinds}.",
+            "Give frames of the same stereoisomer and peptide bonds, or a topology file that has theirs.",
+        )
+    return inside
+
+
+def _identity(path: Path) -> dict[str, str]:
+    """A path and the hash of what it holds: the manifest of a run directory, or the file."""
+    manifest = path / MANIFEST
+    return {"path": str(path), "sha256": sha256_file(manifest if manifest.is_file() else path)}
+
+
+def _stored(run: RunDirectory) -> TrainingResult:
+    fields = {**run.manifest.result, "directory": run.path}
+    fields["notes"], fields["states"] = tuple(fields["notes"]), tuple(fields["states"])
+    return TrainingResult(**fields)
