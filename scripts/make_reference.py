@@ -21,12 +21,12 @@ import numpy as np
 import openmm
 import tables
 
-from molgen.dynamics.bias import FourierTorsionBias, fit_fourier_bias, torsions
+from molgen.dynamics.bias import FourierTorsionBias, fit_fourier_bias
 from molgen.dynamics.factory import open_propagator
 from molgen.dynamics.langevin import repartitioned
 from molgen.dynamics.propagator import Piece
 from molgen.dynamics.schedule import SimulationSettings
-from molgen.dynamics.stereo import stereo_guard
+from molgen.coordinates.domain import domain_of, torsion_angles
 from molgen.energies.factory import open_energy
 from molgen.files import atomic_path, json_bytes, write_atomically
 from molgen.observables.states import build_states
@@ -63,7 +63,7 @@ def metadynamics(system: Any, seed: int) -> np.ndarray:
     for _ in range(HILLS):
         integrator.step(HILL_STEPS)
         frame = context.getState(positions=True).getPositions(asNumpy=True)._value[None]
-        phi, psi = torsions(frame, PHI)[0], torsions(frame, PSI)[0]
+        phi, psi = torsion_angles(frame, PHI)[0], torsion_angles(frame, PSI)[0]
         here = height[tuple(round((t % (2 * np.pi)) / (2 * np.pi) * GRID) % GRID for t in (phi, psi))]
         distance2 = wrapped(angles - phi)[:, None] ** 2 + wrapped(angles - psi)[None] ** 2
         tempered = HILL_KT * kt * np.exp(-here / (kt * (BIAS_FACTOR - 1)))
@@ -110,7 +110,7 @@ def make_run(system: Any, bias: FourierTorsionBias, work: Path, index: int, args
         print(f"run {index}: {(piece_index + 1) * 0.5:g} ns", flush=True)
     positions = np.concatenate(pieces).astype(np.float32)
     energy = open_energy(system, platform="Reference").reduced(positions, purpose="data")
-    weight = bias.energy(torsions(positions, PHI)) / thermal_energy(system.temperature_k)
+    weight = bias.energy(torsion_angles(positions, PHI)) / thermal_energy(system.temperature_k)
     with atomic_path(path) as temporary:
         np.savez(temporary, x=positions, e=energy, w=weight)
 
@@ -132,7 +132,7 @@ def collect(system: Any, bias: FourierTorsionBias, work: Path, args: argparse.Na
     x, energy, log_w = (np.concatenate([run[key] for run in runs]) for key in ("x", "e", "w"))
     lineage = np.repeat(np.arange(args.runs), lengths)
     blocks = np.concatenate([i * BLOCKS_PER_RUN + np.arange(n) * BLOCKS_PER_RUN // n for i, n in enumerate(lengths)])
-    kept = stereo_guard(system).kept(x)
+    kept = domain_of(system).contains(x)
     weights = np.where(kept, np.exp(log_w - log_w.max()), 0.0)
     values = evaluate_cvs(system, x.astype(np.float64))
     states, labels = build_states(system), build_states(system).assign(values)

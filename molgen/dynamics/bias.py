@@ -37,12 +37,3 @@ def fit_fourier_bias(
         for n in range(1, order + 1)
     )
     return FourierTorsionBias(atoms, terms)
-
-
-def torsions(positions: FloatArray, atoms: tuple[int, int, int, int]) -> FloatArray:
-    """The IUPAC torsion angle (n,) in rad, in (-pi, pi], of four atoms in frames (n, N, 3)."""
-    points = np.asarray(positions[:, list(atoms)], dtype=np.float64)
-    b1, b2, b3 = np.moveaxis(np.diff(points, axis=1), 1, 0)
-    first, second = np.cross(b1, b2), np.cross(b2, b3)
-    sine = (b1 * second).sum(axis=1) * np.linalg.norm(b2, axis=1)
-    return np.asarray(np.arctan2(sine, (first * second).sum(axis=1)), dtype=np.float64)

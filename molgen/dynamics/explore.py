@@ -9,7 +9,7 @@ import numpy as np
 
 from molgen.arrays import FloatArray
 from molgen.dynamics.propagator import Piece, Propagator
-from molgen.dynamics.stereo import StereoGuard
+from molgen.coordinates.domain import Domain
 from molgen.errors import PartialError
 from molgen.seeds import child_seed
 
@@ -26,7 +26,7 @@ class HotSeeds:
 
 
 def hot_chain(
-    propagator: Propagator, start: FloatArray, guard: StereoGuard, *, warm_up: Piece, interval: Piece, n: int, seed: int
+    propagator: Propagator, start: FloatArray, domain: Domain, *, warm_up: Piece, interval: Piece, n: int, seed: int
 ) -> HotSeeds:
     """``n`` frames one ``interval`` apart of a hot trajectory from ``start`` (N, D) after ``warm_up``.
 
@@ -46,7 +46,7 @@ def hot_chain(
         frame = propagator.run(current[None], piece, child_seed(seed, "hot", attempts))[0, -1]
         attempts += 1
         evaluations += piece.evaluations
-        if guard.kept(frame[None])[0]:
+        if domain.contains(frame[None])[0]:
             kept.append(frame)
             current = frame
         else:

@@ -78,25 +78,11 @@ def _stored_energy(stored: FloatArray | None, fresh: FloatArray, *, same: bool) 
 
 
 def _domain(reader: EnsembleReader, system: System) -> AuditCheck | None:
-    violated = _violations(system)
-    if violated is None:
-        return None
-    found = [~violated(rows.positions) for rows in reader.chunks(_CHUNK)]
-    return check_domain(np.asarray(reader.column("in_domain"), dtype=np.bool_), np.concatenate(found))
-
-
-def _violations(system: System) -> Callable[[FloatArray], BoolArray] | None:
-    """Rows that break any rule of the system's domain, from positions alone; None for a system without chemistry."""
+    """Every row against the system's domain, from positions alone; None for a system without chemistry."""
     if isinstance(system, AnalyticSystem):
         return None
-    from molgen.coordinates.domain import Domain
+    from molgen.coordinates.domain import domain_of
 
-    domain = Domain(system)
-
-    def function(positions: FloatArray) -> BoolArray:
-        broken = np.zeros(len(positions), dtype=np.bool_)
-        for rows in domain.violations(positions).values():
-            broken |= rows
-        return broken
-
-    return function
+    domain = domain_of(system)
+    found = [domain.contains(rows.positions) for rows in reader.chunks(_CHUNK)]
+    return check_domain(np.asarray(reader.column("in_domain"), dtype=np.bool_), np.concatenate(found))

@@ -17,7 +17,7 @@ from molgen.dynamics.explore import hot_chain
 from molgen.dynamics.factory import open_propagator
 from molgen.dynamics.propagator import Piece, Propagator
 from molgen.dynamics.schedule import ExplorePlan, Mode, PlainPlan, SimulationSettings, plan_explore, plan_plain
-from molgen.dynamics.stereo import StereoGuard, stereo_guard
+from molgen.coordinates.domain import Domain, domain_of
 from molgen.energies.platforms import resolve_platform
 from molgen.engines.executors import open_executor
 from molgen.interruption import Interruption
@@ -151,12 +151,12 @@ def _plan(system: System, mode: Mode, time_ps: float, settings: SimulationSettin
 
 
 def _explore(run: _Run, plan: ExplorePlan) -> dict[str, Any]:
-    guard = stereo_guard(run.system)
+    domain = domain_of(run.system)
     missing = [chain for chain in range(len(plan.seeds)) if not (run.directory.path / _hot_name(chain)).exists()]
     hot_tasks = (
         (
             chain,
-            (run.propagator, run.system.positions, guard, plan, chain, child_seed(run.directory.seed, "hot", chain)),
+            (run.propagator, run.system.positions, domain, plan, chain, child_seed(run.directory.seed, "hot", chain)),
         )
         for chain in missing
     )
@@ -257,10 +257,10 @@ def _in_parallel(
 
 
 def _hot_task(
-    propagator: Propagator, start: FloatArray, guard: StereoGuard, plan: ExplorePlan, chain: int, seed: int
+    propagator: Propagator, start: FloatArray, domain: Domain, plan: ExplorePlan, chain: int, seed: int
 ) -> tuple[FloatArray, Sequence[int]]:
     hot = hot_chain(
-        propagator, start, guard, warm_up=plan.warm_up, interval=plan.interval, n=plan.seeds[chain], seed=seed
+        propagator, start, domain, warm_up=plan.warm_up, interval=plan.interval, n=plan.seeds[chain], seed=seed
     )
     return hot.positions, (hot.rejected, hot.evaluations)
 

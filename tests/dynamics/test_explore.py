@@ -4,7 +4,7 @@ import pytest
 from molgen.arrays import BoolArray, FloatArray
 from molgen.dynamics.explore import hot_chain
 from molgen.dynamics.propagator import Piece
-from molgen.dynamics.stereo import StereoGuard
+from molgen.coordinates.domain import Domain
 from molgen.errors import PartialError
 
 _INTERVAL = Piece(700.0, 5, 5)
@@ -20,13 +20,13 @@ class Counting:
         return np.repeat((start + 1.0)[:, None], piece.frames, axis=1)
 
 
-class EverySecond(StereoGuard):
+class EverySecond(Domain):
     def kept(self, positions: FloatArray) -> BoolArray:
         object.__setattr__(self, "calls", getattr(self, "calls", 0) + 1)
         return np.array([self.calls % 2 == 1])  # type: ignore[attr-defined]
 
 
-class Never(StereoGuard):
+class Never(Domain):
     def kept(self, positions: FloatArray) -> BoolArray:
         return np.zeros(len(positions), dtype=np.bool_)
 

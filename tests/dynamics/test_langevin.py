@@ -1,7 +1,8 @@
 import numpy as np
 import pytest
 
-from molgen.dynamics.bias import FourierTorsionBias, torsions
+from molgen.coordinates.domain import torsion_angles
+from molgen.dynamics.bias import FourierTorsionBias
 from molgen.dynamics.langevin import MolecularDynamics, molecular_dynamics, repartitioned
 from molgen.dynamics.propagator import Piece
 from molgen.errors import InputError, PartialError, UsageError
@@ -81,7 +82,7 @@ def test_openmm_computes_the_bias_that_numpy_computes(system: MolecularSystem) -
     for each in (context, plain):
         each.setPositions(system.positions)
         energies.append(each.getState(energy=True).getPotentialEnergy()._value)
-    expected = bias.energy(torsions(system.positions[None], bias.atoms))[0]
+    expected = bias.energy(torsion_angles(system.positions[None], bias.atoms))[0]
     assert energies[0] - energies[1] == pytest.approx(expected, abs=1e-9)
 
 

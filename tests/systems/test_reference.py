@@ -4,7 +4,7 @@ import json
 
 import numpy as np
 
-from molgen.dynamics.stereo import stereo_guard
+from molgen.coordinates.domain import domain_of
 from molgen.energies.factory import open_energy
 from molgen.observables.states import build_states
 from molgen.observables.table import evaluate_cvs
@@ -28,7 +28,7 @@ def test_weighted_frames_have_the_recorded_populations_and_energy() -> None:
         figures = record["populations"][name]
         found = weights[labels == index].sum() / weights.sum()
         assert abs(found - figures["value"]) < 2 * figures["standard_error"]
-    assert stereo_guard(system).kept(frames.positions).all()
+    assert domain_of(system).contains(frames.positions).all()
     few = slice(None, None, 10)
     energy = open_energy(system, platform="Reference").reduced(frames.positions[few].astype(np.float64), purpose="data")
     mean = np.average(energy, weights=weights[few])
