@@ -4,20 +4,20 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from molgen.workflows.demo import DemoResult, demo
-    from molgen.workflows.reweight import ReweightResult, plan_reweighting, reweight
+    from molgen.workflows.demonstration import DemoResult, demo
+    from molgen.workflows.reweighting import ReweightResult, plan_reweighting, reweight
     from molgen.workflows.reweight_settings import ReweightSettings
-    from molgen.workflows.sample import SamplingResult, SamplingSettings, plan_sampling, sample
-    from molgen.workflows.simulate import SimulationResult, SimulationSettings, plan_simulation, simulate
-    from molgen.workflows.train import TrainingResult, TrainingSettings, plan_training, train
+    from molgen.workflows.sampling import SamplingResult, SamplingSettings, plan_sampling, sample
+    from molgen.workflows.simulation import SimulationResult, SimulationSettings, plan_simulation, simulate
+    from molgen.workflows.training import TrainingResult, TrainingSettings, plan_training, train
 
 _MODULES = {
-    "simulate": ("simulate", "SimulationSettings", "SimulationResult", "plan_simulation"),
-    "train": ("train", "TrainingSettings", "TrainingResult", "plan_training"),
-    "sample": ("sample", "SamplingSettings", "SamplingResult", "plan_sampling"),
-    "reweight": ("reweight", "ReweightResult", "plan_reweighting"),
+    "simulation": ("simulate", "SimulationSettings", "SimulationResult", "plan_simulation"),
+    "training": ("train", "TrainingSettings", "TrainingResult", "plan_training"),
+    "sampling": ("sample", "SamplingSettings", "SamplingResult", "plan_sampling"),
+    "reweighting": ("reweight", "ReweightResult", "plan_reweighting"),
     "reweight_settings": ("ReweightSettings",),
-    "demo": ("demo", "DemoResult"),
+    "demonstration": ("demo", "DemoResult"),
 }
 _HOME = {name: module for module, names in _MODULES.items() for name in names}
 
@@ -47,8 +47,6 @@ def __getattr__(name: str) -> Any:
     """Load a workflow when it is first asked for: each brings torch or OpenMM, which take seconds."""
     if name not in _HOME:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    # Importing the submodule ``simulate`` binds its name here; the function of the same name takes its place.
-    module = importlib.import_module(f"{__name__}.{_HOME[name]}")
-    value = getattr(module, name)
+    value = getattr(importlib.import_module(f"{__name__}.{_HOME[name]}"), name)
     globals()[name] = value
     return value

@@ -23,7 +23,7 @@ class ProfileSettings(Settings):
 
 
 class ReweightSettings(Settings):
-    """Settings of :func:`molgen.workflows.reweight.reweight`.
+    """Settings of :func:`molgen.workflows.reweighting.reweight`.
 
     ``shard_rows`` energies are one unit of resuming. Of a reference every ``reference_stride``-th frame is read, and
     the energy of at most ``reference_energies`` of them is computed (for E-W2 and the forward ESS).

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from molgen.arrays import BoolArray
+from molgen.arrays import BoolArray, IntArray
 from molgen.energies.base import Energy
 from molgen.energies.factory import open_energy
 from molgen.energies.platforms import resolve_platform
@@ -159,10 +159,12 @@ class _Session:
             platform=self.energy.platform, model_sha256=digest,
         )
 
+    def _split(self, frames: FrameSet) -> tuple[IntArray, IntArray]:
+        fraction = self.settings.learn.validation_fraction
+        return split_blocks(frames, validation_fraction=fraction, seed=self.run.seed)
+
     def _prepare(self, flow: SplineFlow, frames: FrameSet) -> tuple[LabelledFrames, LabelledFrames]:
-        rows, held_out = split_blocks(
-            frames, validation_fraction=self.settings.learn.validation_fraction, seed=self.run.seed
-        )
+        rows, held_out = self._split(frames)
         positions = np.asarray(frames.positions, dtype=np.float64)
         with torch.no_grad():
             flow.whitening.fit(flow.chart.encode(flow.chart.canonical(torch.as_tensor(positions[rows]))))
@@ -183,14 +185,17 @@ class _Session:
         self, flow: SplineFlow, frames: FrameSet, training: LabelledFrames, held_out: LabelledFrames
     ) -> TrainingRecord:
         states = build_states(self.system)
-        rows, _ = split_blocks(
-            frames, validation_fraction=self.settings.learn.validation_fraction, seed=self.run.seed
-        )
-        stride = max(1, math.ceil(len(rows) / GUARD_FRAMES))
-        kept = rows[::stride]
+        # Frames that were learned from would flatter the model: the guard asks those held out.
+        _, held_out_rows = self._split(frames)
+        kept = held_out_rows[:: max(1, math.ceil(len(held_out_rows) / GUARD_FRAMES))]
+        index = torch.arange(0, len(held_out_rows), max(1, math.ceil(len(held_out_rows) / GUARD_FRAMES)))
+        positions = np.asarray(frames.positions[kept], dtype=np.float64)
         guard = Guard(
-            self.system, states, self.energy, training.rows(torch.arange(0, len(rows), stride)),
-            states_of_frames(self.system, states, np.asarray(frames.positions[kept], dtype=np.float64)),
+            self.system,
+            states,
+            self.energy,
+            held_out.rows(index),
+            states_of_frames(self.system, states, positions),
         )
         limit = self.interruption.max_time_s
         trainer = Trainer(

@@ -16,7 +16,7 @@ from molgen.rundir import read_manifest, sha256_file
 from molgen.trajectories.frames import FrameSet
 from molgen.workflows import reweight as reweight_module
 from molgen.workflows import reweight_model
-from molgen.workflows.reweight import plan_reweighting, reweight
+from molgen.workflows.reweighting import plan_reweighting, reweight
 from molgen.workflows.reweight_settings import ReweightSettings
 
 GRID = np.linspace(-3.0, 3.0, 60_001)

@@ -12,7 +12,7 @@ from molgen.rundir import read_manifest
 from molgen.systems.loading import load_system
 from molgen.systems.system import System
 from molgen.trajectories.reading import read_frames
-from molgen.workflows.simulate import plan_simulation, simulate
+from molgen.workflows.simulation import plan_simulation, simulate
 
 _SHORT = SimulationSettings(
     save_every_ps=0.02,

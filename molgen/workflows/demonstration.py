@@ -11,10 +11,10 @@ from molgen.seeds import child_seed
 from molgen.systems import load_system
 from molgen.systems.system import System
 from molgen.training.settings import LearnSettings, RefineSettings, TrainingSettings
-from molgen.workflows.reweight import ReweightResult, reweight
-from molgen.workflows.sample import SamplingResult, sample
-from molgen.workflows.simulate import SimulationResult, SimulationSettings, simulate
-from molgen.workflows.train import TrainingResult, train
+from molgen.workflows.reweighting import ReweightResult, reweight
+from molgen.workflows.sampling import SamplingResult, sample
+from molgen.workflows.simulation import SimulationResult, SimulationSettings, simulate
+from molgen.workflows.training import TrainingResult, train
 
 KIND = "demo"
 SYSTEM = "alanine-dipeptide"

@@ -90,7 +90,7 @@ def sample(
         with EnsembleWriter(directory.path / ENSEMBLE, header) as writer:
             done = 0
             for draws in draw_pieces(loaded.model, n, seed=directory.seed, piece=settings.piece):
-                writer.append(_rows(draws))
+                writer.append(_rows(draws, header))
                 outside += int((~draws.in_domain).sum())
                 done += len(draws.log_q)
                 progress(ProgressEvent("sample", done, n, "draws"))
@@ -112,11 +112,12 @@ def _header(loaded: LoadedModel, seed: int) -> EnsembleHeader:
     )
 
 
-def _rows(draws: Draws) -> Ensemble:
+def _rows(draws: Draws, header: EnsembleHeader) -> Ensemble:
     return Ensemble(
         positions=draws.positions.double().numpy(),
         log_q=draws.log_q.double().numpy(),
         reduced_energy=None,
         log_weight=None,
         in_domain=draws.in_domain.numpy().astype(np.bool_),
+        header=header,
     )
