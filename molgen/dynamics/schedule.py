@@ -13,7 +13,7 @@ from molgen.systems.system import AnalyticSystem, System
 Mode = Literal["explore", "plain"]
 
 _MOLECULE_TIMESTEP_FS = 2.0
-_HOT_MOLECULE_K = 700.0
+_HOT_MOLECULE_K = 900.0
 _HOT_ANALYTIC_FACTOR = 3.0
 
 
@@ -21,7 +21,7 @@ class SimulationSettings(Settings):
     """Settings of ``simulate``; times of an analytic system are in its reduced unit where ps or fs is written.
 
     ``timestep_fs`` None is 2 fs for a molecule (with hydrogens of ``hydrogen_mass_da``, None for physical masses)
-    and the system's own for an analytic one. ``hot_temperature_k`` None is 700 K for a molecule, three times
+    and the system's own for an analytic one. ``hot_temperature_k`` None is 900 K for a molecule, three times
     the temperature of an analytic system. *Explore*: ``hot_chains`` independent hot trajectories give a starting
     point every ``hot_interval_ps``; each is equilibrated and then sampled for ``segment_ps``. *Plain*:
     ``plain_chains`` independent trajectories, written in pieces of ``piece_ps``.
@@ -30,7 +30,7 @@ class SimulationSettings(Settings):
     timestep_fs: PositiveFloat | None = None
     friction_per_ps: PositiveFloat = 1.0
     hydrogen_mass_da: PositiveFloat | None = 3.0
-    save_every_ps: PositiveFloat = 0.4
+    save_every_ps: PositiveFloat = 0.1
     equilibration_ps: NonNegativeFloat = 4.0
     hot_temperature_k: PositiveFloat | None = None
     hot_interval_ps: PositiveFloat = 5.0

@@ -11,6 +11,7 @@ arXiv:2002.02428; internal coordinates: Noe et al., Science 365 (2019) eaaw1147,
 import math
 
 import torch
+from pydantic import NonNegativeInt, PositiveFloat, PositiveInt
 from torch import nn
 
 from molgen.coordinates.chart import chart_of
@@ -20,28 +21,21 @@ from molgen.models.base import Draws
 from molgen.models.coupling import Coupling, alternating_halves
 from molgen.networks.conditioner import TorsionFeatures
 from molgen.settings import Settings
-from molgen.systems.system import AnalyticSystem, System
+from molgen.systems.system import System
 
 
 class SplineFlowSettings(Settings):
     """Shape of the flow: ``affine`` + ``spline`` couplings of width ``hidden``, ``bins`` a spline."""
 
-    affine: int = 2
-    spline: int = 2
-    hidden: int = 128
-    bins: int = 8
-    bound: float = 5.0
-    torsion_hidden: int = 64
-    torsion_bins: int = 24
-    fourier_order: int = 3
+    affine: NonNegativeInt = 1
+    spline: NonNegativeInt = 3
+    hidden: PositiveInt = 128
+    bins: PositiveInt = 5
+    bound: PositiveFloat = 5.0
+    torsion_hidden: PositiveInt = 64
+    torsion_bins: PositiveInt = 24
+    fourier_order: PositiveInt = 3
     mask_seed: int = 0
-
-    @classmethod
-    def default_for(cls, system: System) -> "SplineFlowSettings":
-        """The default shape; one pseudo-particle in 1 to 3 dimensions wants more splines and no affine coupling."""
-        if isinstance(system, AnalyticSystem):
-            return cls(affine=0, spline=6, hidden=64, bins=16)
-        return cls()
 
 
 class SplineFlow(nn.Module):

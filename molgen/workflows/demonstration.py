@@ -13,14 +13,13 @@ from molgen.systems.system import System
 from molgen.training.settings import LearnSettings, RefineSettings, TrainingSettings
 from molgen.workflows.reweighting import ReweightResult, reweight
 from molgen.workflows.sampling import SamplingResult, sample
-from molgen.workflows.simulation import SimulationResult, SimulationSettings, simulate
+from molgen.workflows.simulation import SimulationResult, simulate
 from molgen.workflows.training import TrainingResult, train
 
 KIND = "demo"
 SYSTEM = "alanine-dipeptide"
 TIME_PS = 4000.0
 DRAWS = 20_000
-SIMULATION = SimulationSettings(hot_temperature_k=900.0)
 TRAINING = TrainingSettings(learn=LearnSettings(steps=700), refine=RefineSettings(rounds=40))
 """Sized for about four idle minutes on two cores, all steps together."""
 
@@ -79,7 +78,6 @@ def demo(
             run.path / "md",
             mode="explore",
             time_ps=TIME_PS,
-            settings=SIMULATION,
             seed=child_seed(root, "simulate", bits=31),
             workers=workers,
             platform=platform,
