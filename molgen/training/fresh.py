@@ -46,9 +46,7 @@ class FreshDraws:
 
     def state(self) -> dict[str, torch.Tensor]:
         """The rounds as named tensors."""
-        return {
-            f"fresh.{k}.{name}": value for k, part in enumerate(self._rounds) for name, value in vars(part).items()
-        }
+        return {f"fresh.{k}.{name}": value for k, part in enumerate(self._rounds) for name, value in vars(part).items()}
 
     def load(self, tensors: dict[str, torch.Tensor]) -> None:
         """Take up a :meth:`state`."""

@@ -59,8 +59,11 @@ class Guard:
         nll = negative_log_likelihood(flow, self.frames.t, self.frames.r).double()
         frame_weight = (-self.frames.potential + nll).numpy() + flow.chart.log_order
         records = guard_states(
-            self.states.names, log_weight, states_of_frames(self.system, self.states, positions),
-            frame_weight, self.frame_states,
+            self.states.names,
+            log_weight,
+            states_of_frames(self.system, self.states, positions),
+            frame_weight,
+            self.frame_states,
         )
         return GuardReport(kish_ess(log_weight), winsorised_ess(log_weight), records)
 

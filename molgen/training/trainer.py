@@ -1,4 +1,4 @@
-"""The loop: learn from frames, then refine with fresh draws under the guard; checkpoints at points that can be resumed."""
+"""The loop: learn from frames, then refine with fresh draws under the guard; checkpoints to resume from."""
 
 import time
 from dataclasses import dataclass, field
@@ -197,8 +197,13 @@ class Trainer:
         self.record.states = [state.to_json() for state in report.states]
         differences = {s["name"]: s["disagreement_kt"] for s in self.record.states}
         self.record.curve.append(
-            {"stage": "refine", "step": self.settings.learn.steps + self.record.step * self.settings.refine.steps,
-             "ess": report.ess, "ess_winsorised": report.ess_winsorised, "guard": differences}
+            {
+                "stage": "refine",
+                "step": self.settings.learn.steps + self.record.step * self.settings.refine.steps,
+                "ess": report.ess,
+                "ess_winsorised": report.ess_winsorised,
+                "guard": differences,
+            }
         )
 
     # --- both ------------------------------------------------------------------------------------------------------
