@@ -53,7 +53,8 @@ class Guard:
         sample = flow.sample(draws, torch.Generator().manual_seed(seed))
         positions = sample.positions.numpy()
         reduced = self.energy.reduced(positions, purpose="training")
-        log_weight = -reduced - sample.log_q.numpy()
+        with np.errstate(invalid="ignore"):  # inf - inf of a draw without energy and density
+            log_weight = -reduced - sample.log_q.numpy()
         log_weight = np.where(sample.in_domain.numpy() & np.isfinite(log_weight), log_weight, -np.inf)
         # The same weight in standard coordinates: the volume element of the chart cancels, the fold's order does not.
         nll = negative_log_likelihood(flow, self.frames.t, self.frames.r).double()

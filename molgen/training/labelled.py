@@ -73,7 +73,11 @@ def slopes(
     outputs: list[torch.Tensor], inputs: list[torch.Tensor], gradients: list[torch.Tensor]
 ) -> list[torch.Tensor]:
     """Derivatives of sum(outputs * gradients) with respect to each of ``inputs``: zeros for one that is not used."""
-    found: tuple[torch.Tensor | None, ...] = torch.autograd.grad(outputs, inputs, gradients, allow_unused=True)
+    # A volume element that is a constant, as that of an analytic system, hangs on nothing.
+    linked = [(y, gradient) for y, gradient in zip(outputs, gradients, strict=True) if y.requires_grad]
+    found: tuple[torch.Tensor | None, ...] = torch.autograd.grad(
+        [y for y, _ in linked], inputs, [gradient for _, gradient in linked], allow_unused=True
+    )
     return [torch.zeros_like(x) if slope is None else slope for x, slope in zip(inputs, found, strict=True)]
 
 
