@@ -32,6 +32,18 @@ def reference(parameters: torch.Tensor, dtype: torch.dtype) -> Any:
     return transform
 
 
+def assert_inverse(
+    values: torch.Tensor, back: torch.Tensor, forward: torch.Tensor, inverse: torch.Tensor, tolerance: float
+) -> None:
+    """``back`` equals ``values`` up to rounding, which a slope below 1 (here down to e^-11) magnifies."""
+    condition = forward.exp().clamp_max(1.0)
+    assert (condition * (back - values).abs()).max() < tolerance
+    gentle = forward > -2.0
+    assert gentle.sum() > 0.5 * len(values)
+    assert (back - values)[gentle].abs().max() < 5 * tolerance
+    assert (forward + inverse)[gentle].abs().max() < 200 * tolerance
+
+
 @pytest.mark.parametrize(("dtype", "tolerance"), PRECISIONS)
 def test_agrees_with_zuko(dtype: torch.dtype, tolerance: float) -> None:
     parameters = drawn(500, 3 * BINS - 1, dtype)
@@ -49,22 +61,20 @@ def test_agrees_with_zuko(dtype: torch.dtype, tolerance: float) -> None:
 @pytest.mark.parametrize(("dtype", "tolerance"), PRECISIONS)
 def test_inverse_undoes_forward_with_the_opposite_log_derivative(dtype: torch.dtype, tolerance: float) -> None:
     values = points(500, 1.3 * BOUND, dtype)
-    parameters = 0.5 * drawn(500, 3 * BINS - 1, dtype)
+    parameters = drawn(500, 3 * BINS - 1, dtype)
     moved, forward = rq.linear_tailed(values, parameters, BINS, BOUND, inverse=False)
     back, inverse = rq.linear_tailed(moved, parameters, BINS, BOUND, inverse=True)
-    assert (back - values).abs().max() < tolerance
-    assert (forward + inverse).abs().max() < 10 * tolerance
+    assert_inverse(values, back, forward, inverse, tolerance)
 
 
 @pytest.mark.parametrize(("dtype", "tolerance"), PRECISIONS)
 def test_circular_inverse_undoes_forward(dtype: torch.dtype, tolerance: float) -> None:
     values = points(500, math.pi, dtype)
-    parameters = 0.5 * drawn(500, 3 * BINS, dtype)
+    parameters = drawn(500, 3 * BINS, dtype)
     moved, forward = rq.circular(values, parameters, BINS, inverse=False)
     back, inverse = rq.circular(moved, parameters, BINS, inverse=True)
     assert (moved.abs() <= math.pi + 1e-6).all()
-    assert (back - values).abs().max() < tolerance
-    assert (forward + inverse).abs().max() < 10 * tolerance
+    assert_inverse(values, back, forward, inverse, tolerance)
 
 
 @pytest.mark.parametrize("inverse", [False, True])
@@ -109,8 +119,8 @@ def test_circular_slope_is_continuous_at_every_knot() -> None:
     parameters = drawn(1, 3 * BINS, torch.float64)
     knots = rq._knots(parameters[:, :BINS], math.pi)[0, 1:-1]
     rows = parameters.expand(len(knots), -1)
-    _, below = rq.circular(knots - 1e-9, rows, BINS, inverse=False)
-    _, above = rq.circular(knots + 1e-9, rows, BINS, inverse=False)
+    _, below = rq.circular(knots - 1e-12, rows, BINS, inverse=False)
+    _, above = rq.circular(knots + 1e-12, rows, BINS, inverse=False)
     assert (below - above).abs().max() < 1e-5
 
 
