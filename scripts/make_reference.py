@@ -21,12 +21,12 @@ import numpy as np
 import openmm
 import tables
 
+from molgen.coordinates.domain import domain_of, torsion_angles
 from molgen.dynamics.bias import FourierTorsionBias, fit_fourier_bias
 from molgen.dynamics.factory import open_propagator
 from molgen.dynamics.langevin import repartitioned
 from molgen.dynamics.propagator import Piece
 from molgen.dynamics.schedule import SimulationSettings
-from molgen.coordinates.domain import domain_of, torsion_angles
 from molgen.energies.factory import open_energy
 from molgen.files import atomic_path, json_bytes, write_atomically
 from molgen.observables.states import build_states

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from molgen.arrays import FloatArray
-from molgen.dynamics.propagator import Piece, Propagator
 from molgen.coordinates.domain import Domain
+from molgen.dynamics.propagator import Piece, Propagator
 from molgen.errors import PartialError
 from molgen.seeds import child_seed
 

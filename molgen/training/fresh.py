@@ -3,6 +3,7 @@
 import torch
 
 from molgen.energies.base import Energy
+from molgen.errors import PartialError
 from molgen.models.spline_flow import SplineFlow
 from molgen.training.labelled import LabelledFrames, pulled_back
 from molgen.training.settings import RefineSettings
@@ -33,6 +34,11 @@ class FreshDraws:
         log_weight = torch.where(inside, -labelled.potential - log_q, -torch.inf)
         kept = torch.isfinite(log_weight)
         if not bool(kept.any()):
+            if not self._rounds:
+                raise PartialError(
+                    "None of the model's draws has a finite energy, so that it cannot learn from them.",
+                    "Learn longer from the frames (--set learn.steps=...), or from them alone (--set refine.rounds=0).",
+                )
             return
         limit = torch.quantile(log_weight[kept], self._settings.clip)
         clipped = log_weight.clamp_max(float(limit))
@@ -46,9 +52,7 @@ class FreshDraws:
 
     def state(self) -> dict[str, torch.Tensor]:
         """The rounds as named tensors."""
-        return {
-            f"fresh.{k}.{name}": value for k, part in enumerate(self._rounds) for name, value in vars(part).items()
-        }
+        return {f"fresh.{k}.{name}": value for k, part in enumerate(self._rounds) for name, value in vars(part).items()}
 
     def load(self, tensors: dict[str, torch.Tensor]) -> None:
         """Take up a :meth:`state`."""

@@ -53,14 +53,18 @@ class Guard:
         sample = flow.sample(draws, torch.Generator().manual_seed(seed))
         positions = sample.positions.numpy()
         reduced = self.energy.reduced(positions, purpose="training")
-        log_weight = -reduced - sample.log_q.numpy()
+        with np.errstate(invalid="ignore"):  # inf - inf of a draw without energy and density
+            log_weight = -reduced - sample.log_q.numpy()
         log_weight = np.where(sample.in_domain.numpy() & np.isfinite(log_weight), log_weight, -np.inf)
         # The same weight in standard coordinates: the volume element of the chart cancels, the fold's order does not.
         nll = negative_log_likelihood(flow, self.frames.t, self.frames.r).double()
         frame_weight = (-self.frames.potential + nll).numpy() + flow.chart.log_order
         records = guard_states(
-            self.states.names, log_weight, states_of_frames(self.system, self.states, positions),
-            frame_weight, self.frame_states,
+            self.states.names,
+            log_weight,
+            states_of_frames(self.system, self.states, positions),
+            frame_weight,
+            self.frame_states,
         )
         return GuardReport(kish_ess(log_weight), winsorised_ess(log_weight), records)
 

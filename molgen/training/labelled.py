@@ -1,7 +1,7 @@
 """Frames in a flow's standard coordinates together with what the energy says of them."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Self
 
 import numpy as np
@@ -41,7 +41,7 @@ class LabelledFrames:
 
     def weighted(self, log_weight: torch.Tensor) -> Self:
         """The same rows with other weights."""
-        return type(self)(*self._columns()[:-1], log_weight.to(self.log_weight))
+        return replace(self, log_weight=log_weight.to(self.log_weight))
 
     @classmethod
     def concatenate(cls, parts: Sequence[Self]) -> Self:
@@ -69,6 +69,18 @@ def _label(flow: SplineFlow, positions: FloatArray, energy: Energy) -> LabelledF
     return pulled_back(flow, t, r, frames, torch.as_tensor(reduced), torch.as_tensor(gradient))
 
 
+def slopes(
+    outputs: list[torch.Tensor], inputs: list[torch.Tensor], gradients: list[torch.Tensor]
+) -> list[torch.Tensor]:
+    """Derivatives of sum(outputs * gradients) with respect to each of ``inputs``: zeros for one that is not used."""
+    # A volume element that is a constant, as that of an analytic system, hangs on nothing.
+    linked = [(y, gradient) for y, gradient in zip(outputs, gradients, strict=True) if y.requires_grad]
+    found: tuple[torch.Tensor | None, ...] = torch.autograd.grad(
+        [y for y, _ in linked], inputs, [gradient for _, gradient in linked], allow_unused=True
+    )
+    return [torch.zeros_like(x) if slope is None else slope for x, slope in zip(inputs, found, strict=True)]
+
+
 def pulled_back(
     flow: SplineFlow,
     t: torch.Tensor,
@@ -77,14 +89,11 @@ def pulled_back(
     reduced: torch.Tensor,
     gradient: torch.Tensor,
 ) -> LabelledFrames:
-    """Labels from energies (n,) and Cartesian gradients (n, N, D) at ``frames``, the placement of (t, r) up to rotation."""
+    """Labels from energies (n,) and Cartesian gradients (n, N, D) at ``frames``: (t, r) placed, up to rotation."""
     t, r = t.double().requires_grad_(), r.double().requires_grad_()
     placed, log_volume, inside = flow.place(t, r)
     aligned = flow.chart.aligned_gradient(frames, placed.detach(), gradient)
-    slope_t, slope_r = torch.autograd.grad(
-        [placed, log_volume], [t, r], [aligned, -torch.ones_like(log_volume)], allow_unused=True
-    )
-    slope_t = torch.zeros_like(t) if slope_t is None else slope_t
+    slope_t, slope_r = slopes([placed, log_volume], [t, r], [aligned, -torch.ones_like(log_volume)])
     potential = reduced - log_volume.detach()
     good = inside & torch.isfinite(potential) & torch.isfinite(slope_r).all(1) & torch.isfinite(slope_t).all(1)
     dtype = flow.dtype

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 import torch
 
 from molgen.models.spline_flow import SplineFlow
-from molgen.training.labelled import LabelledFrames
+from molgen.training.labelled import LabelledFrames, slopes
 
 MAX_SLOPE = 30.0
 """Bound on each component of a path gradient (kT per whitened unit): only for training, weights never see it."""
@@ -45,10 +45,8 @@ def forward_path_loss(flow: SplineFlow, batch: LabelledFrames, likelihood_share:
     with frozen(flow):
         latent_t, latent_r = z_t.detach().requires_grad_(), z_r.detach().requires_grad_()
         t, r, back = flow.push(latent_t, latent_r)
-        slope_t, slope_r = torch.autograd.grad(
-            [t, r, back], [latent_t, latent_r], [batch.slope_t, batch.slope_r, -torch.ones_like(back)], allow_unused=True
-        )
-    slope_t = torch.zeros_like(z_t) if slope_t is None else slope_t
+        gradients = [batch.slope_t, batch.slope_r, -torch.ones_like(back)]
+        slope_t, slope_r = slopes([t, r, back], [latent_t, latent_r], gradients)
     path_t = (-slope_t).nan_to_num().clamp(-MAX_SLOPE, MAX_SLOPE)
     path_r = (z_r.detach() - slope_r).nan_to_num().clamp(-MAX_SLOPE, MAX_SLOPE)
     weight = relative_weights(batch.log_weight).to(z_r)
@@ -65,5 +63,5 @@ def relative_weights(log_weight: torch.Tensor) -> torch.Tensor:
 @torch.no_grad()
 def negative_log_likelihood(flow: SplineFlow, t: torch.Tensor, r: torch.Tensor) -> torch.Tensor:
     """-log q(t, r) (n,) in standard coordinates."""
-    z_t, z_r, log_derivative = flow.pull(t, r)
+    _, z_r, log_derivative = flow.pull(t, r)
     return -(flow.log_latent(z_r) + log_derivative)

@@ -1,4 +1,4 @@
-"""One optimiser with its moving average of the parameters, as a state that can be written down and taken up again."""
+"""One optimiser with its moving average of the parameters, as a state that can be saved and taken up."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,11 +12,11 @@ MAX_GRADIENT_NORM = 20.0
 class Optimisation:
     """AdamW on the parameters of ``model`` and an exponential moving average of them.
 
-    The average's decay rises from 0 to ``average`` as min(average, n / (n + 20)) at step n, so that it forgets the start.
+    The average's decay rises from 0 to ``average`` as min(average, n / (n + 20)) at step n: it forgets the start.
     """
 
     def __init__(self, model: nn.Module, *, rate: float, average: float, weight_decay: float = 1e-4) -> None:
-        self._parameters = list(model.parameters())
+        self._parameters = list[torch.Tensor](model.parameters())
         self._average = average
         self.steps = 0
         self.rate = rate
@@ -24,7 +24,7 @@ class Optimisation:
         self._mean = [p.detach().clone() for p in self._parameters]
 
     def step(self, loss: torch.Tensor, rate_factor: float) -> bool:
-        """One step with the learning rate scaled by ``rate_factor``; False, and no step, if a gradient is not finite."""
+        """One step at ``rate_factor`` times the learning rate; False, and no step, if a gradient is not finite."""
         for group in self._optimiser.param_groups:
             group["lr"] = self.rate * rate_factor
         self._optimiser.zero_grad()

@@ -1,4 +1,4 @@
-"""The loop: learn from frames, then refine with fresh draws under the guard; checkpoints at points that can be resumed."""
+"""The loop: learn from frames, then refine with fresh draws under the guard; checkpoints to resume from."""
 
 import time
 from dataclasses import dataclass, field
@@ -38,7 +38,7 @@ class TrainingRecord:
     curve: list[dict[str, Any]] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     states: list[dict[str, Any]] = field(default_factory=list)
-    best: float = float("inf")
+    best: float | None = None
     stale: int = 0
     seconds: dict[str, float] = field(default_factory=dict)
     evaluations: int = 0
@@ -127,7 +127,7 @@ class Trainer:
             row = {"stage": "learn", "step": self.record.step, "validation_nll": held_out}
             row["train_nll"] = self._likelihood(self.frames)
         self.record.curve.append(row)
-        if held_out < self.record.best - IMPROVEMENT:
+        if self.record.best is None or held_out < self.record.best - IMPROVEMENT:
             self.record.best, self.record.stale = held_out, 0
             return optimisation.mean()
         self.record.stale += 1
@@ -150,7 +150,7 @@ class Trainer:
             self._safe = optimisation.mean()
             report = self._judge(optimisation)
             if not report.passed:
-                record.notes.append(f"No energy training: {' '.join(report.reasons)}")
+                record.notes.append(f"Before energy training: {' '.join(report.reasons)}")
         limit = None if self.limit_s is None else max(0.0, self.limit_s - record.seconds.get("learn", 0.0))
         pace = Pace(options.rounds, limit, record.seconds.get("refine", 0.0))
         while (fraction := pace.fraction(record.step)) < 1.0:
@@ -197,8 +197,13 @@ class Trainer:
         self.record.states = [state.to_json() for state in report.states]
         differences = {s["name"]: s["disagreement_kt"] for s in self.record.states}
         self.record.curve.append(
-            {"stage": "refine", "step": self.settings.learn.steps + self.record.step * self.settings.refine.steps,
-             "ess": report.ess, "ess_winsorised": report.ess_winsorised, "guard": differences}
+            {
+                "stage": "refine",
+                "step": self.settings.learn.steps + self.record.step * self.settings.refine.steps,
+                "ess": report.ess,
+                "ess_winsorised": report.ess_winsorised,
+                "guard": differences,
+            }
         )
 
     # --- both ------------------------------------------------------------------------------------------------------

@@ -4,12 +4,14 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from molgen.workflows.demonstration import DemoResult, demo
-    from molgen.workflows.reweighting import ReweightResult, plan_reweighting, reweight
+    from molgen.dynamics.schedule import SimulationSettings
+    from molgen.training.settings import TrainingSettings
+    from molgen.workflows.demonstration import DemoResult, demo, plan_demo
     from molgen.workflows.reweight_settings import ReweightSettings
+    from molgen.workflows.reweighting import ReweightResult, plan_reweighting, reweight
     from molgen.workflows.sampling import SamplingResult, SamplingSettings, plan_sampling, sample
-    from molgen.workflows.simulation import SimulationResult, SimulationSettings, plan_simulation, simulate
-    from molgen.workflows.training import TrainingResult, TrainingSettings, plan_training, train
+    from molgen.workflows.simulation import SimulationResult, plan_simulation, simulate
+    from molgen.workflows.training import TrainingResult, plan_training, train
 
 _MODULES = {
     "simulation": ("simulate", "SimulationSettings", "SimulationResult", "plan_simulation"),
@@ -17,7 +19,7 @@ _MODULES = {
     "sampling": ("sample", "SamplingSettings", "SamplingResult", "plan_sampling"),
     "reweighting": ("reweight", "ReweightResult", "plan_reweighting"),
     "reweight_settings": ("ReweightSettings",),
-    "demonstration": ("demo", "DemoResult"),
+    "demonstration": ("demo", "DemoResult", "plan_demo"),
 }
 _HOME = {name: module for module, names in _MODULES.items() for name in names}
 
@@ -32,6 +34,7 @@ __all__ = [
     "TrainingResult",
     "TrainingSettings",
     "demo",
+    "plan_demo",
     "plan_reweighting",
     "plan_sampling",
     "plan_simulation",

@@ -36,8 +36,13 @@ class DemoResult:
 
     def to_json(self) -> dict[str, Any]:
         """Where everything is; the figures are those of :attr:`reweighting`."""
-        steps = {"md": self.simulation, "model": self.training, "ensemble": self.sampling, "result": self.reweighting}
-        return {"directory": str(self.directory), "steps": {name: str(r.directory) for name, r in steps.items()}}
+        steps = {
+            "md": self.simulation.directory,
+            "model": self.training.directory,
+            "ensemble": self.sampling.directory,
+            "result": self.reweighting.directory,
+        }
+        return {"directory": str(self.directory), "steps": {name: str(path) for name, path in steps.items()}}
 
 
 def plan_demo() -> dict[str, Any]:

@@ -1,11 +1,10 @@
 """The audit of a reweighting: what is compared, and with what."""
 
-from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from molgen.arrays import BoolArray, FloatArray
+from molgen.arrays import FloatArray
 from molgen.energies.base import Energy
 from molgen.ensemble import EnsembleReader
 from molgen.reweighting.audit import (

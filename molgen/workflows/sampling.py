@@ -2,12 +2,12 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from pydantic import PositiveInt
 
-from molgen.ensemble import Ensemble, EnsembleHeader, EnsembleWriter
+from molgen.ensemble import Ensemble, EnsembleHeader, EnsembleWriter, Measure
 from molgen.errors import UsageError
 from molgen.interruption import Interruption
 from molgen.models.artifact import LoadedModel, load_model
@@ -104,7 +104,7 @@ def _header(loaded: LoadedModel, seed: int) -> EnsembleHeader:
     return EnsembleHeader(
         system_record=system_record(loaded.system),
         temperature_k=loaded.temperature_k,
-        measure=loaded.model.measure,
+        measure=cast(Measure, loaded.model.measure),
         model_sha256=loaded.sha256,
         seed=seed,
         evaluations=loaded.training.get("evaluations", {}),

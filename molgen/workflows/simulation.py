@@ -13,11 +13,11 @@ from typing import Any, Literal
 import numpy as np
 
 from molgen.arrays import FloatArray
+from molgen.coordinates.domain import Domain, domain_of
 from molgen.dynamics.explore import hot_chain
 from molgen.dynamics.factory import open_propagator
 from molgen.dynamics.propagator import Piece, Propagator
 from molgen.dynamics.schedule import ExplorePlan, Mode, PlainPlan, SimulationSettings, plan_explore, plan_plain
-from molgen.coordinates.domain import Domain, domain_of
 from molgen.energies.platforms import resolve_platform
 from molgen.engines.executors import open_executor
 from molgen.interruption import Interruption

@@ -147,16 +147,35 @@ class _Session:
             record.notes.append(f"{outside} frames outside the domain were left out.")
         evaluations = {"data": data_evaluations, "training": self.energy.counter.training}
         digest = save_model(
-            self.run.path, "spline", flow, self.system,
-            {"evaluations": evaluations, "states": record.states, "curve": record.curve, "notes": record.notes,
-             "frames": len(frames), "seed": self.run.seed, "platform": self.energy.platform},
+            self.run.path,
+            "spline",
+            flow,
+            self.system,
+            {
+                "evaluations": evaluations,
+                "states": record.states,
+                "curve": record.curve,
+                "notes": record.notes,
+                "frames": len(frames),
+                "seed": self.run.seed,
+                "platform": self.energy.platform,
+            },
         )
         checks = [row["ess"] for row in record.curve if "ess" in row]
         return TrainingResult(
-            directory=self.run.path, system=self.system.name, model="spline", frames=len(frames),
-            frames_outside_domain=outside, ess=checks[-1] if checks else None, notes=tuple(record.notes),
-            states=tuple(record.states), evaluations=evaluations, seconds=record.seconds, seed=self.run.seed,
-            platform=self.energy.platform, model_sha256=digest,
+            directory=self.run.path,
+            system=self.system.name,
+            model="spline",
+            frames=len(frames),
+            frames_outside_domain=outside,
+            ess=checks[-1] if checks else None,
+            notes=tuple(record.notes),
+            states=tuple(record.states),
+            evaluations=evaluations,
+            seconds=record.seconds,
+            seed=self.run.seed,
+            platform=self.energy.platform,
+            model_sha256=digest,
         )
 
     def _split(self, frames: FrameSet) -> tuple[IntArray, IntArray]:
@@ -199,9 +218,16 @@ class _Session:
         )
         limit = self.interruption.max_time_s
         trainer = Trainer(
-            flow, training, held_out, guard, self.settings, seed=self.run.seed, directory=self.run.path,
+            flow,
+            training,
+            held_out,
+            guard,
+            self.settings,
+            seed=self.run.seed,
+            directory=self.run.path,
             limit_s=None if limit is None else max(1.0, LIMIT_SHARE * limit - self.interruption.elapsed_s),
-            progress=self.progress, interruption=self.interruption,
+            progress=self.progress,
+            interruption=self.interruption,
         )
         return trainer.run()
 

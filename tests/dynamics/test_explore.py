@@ -2,9 +2,9 @@ import numpy as np
 import pytest
 
 from molgen.arrays import BoolArray, FloatArray
+from molgen.coordinates.domain import Domain
 from molgen.dynamics.explore import hot_chain
 from molgen.dynamics.propagator import Piece
-from molgen.coordinates.domain import Domain
 from molgen.errors import PartialError
 
 _INTERVAL = Piece(700.0, 5, 5)

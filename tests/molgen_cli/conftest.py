@@ -103,7 +103,7 @@ def workflows(monkeypatch: pytest.MonkeyPatch) -> FakeWorkflows:
     module = types.ModuleType("molgen.workflows")
     for name in ("simulate", "train", "sample", "reweight", "demo"):
         setattr(module, name, fake.work(name))
-    for name in ("plan_simulation", "plan_training", "plan_sampling", "plan_reweighting"):
+    for name in ("plan_simulation", "plan_training", "plan_sampling", "plan_reweighting", "plan_demo"):
         setattr(module, name, fake.plan(name))
     for name in ("SimulationSettings", "TrainingSettings", "SamplingSettings", "ReweightSettings"):
         setattr(module, name, FakeSettings)

@@ -26,6 +26,7 @@ PLANS = {
     "train": "plan_training",
     "sample": "plan_sampling",
     "reweight": "plan_reweighting",
+    "demo": "plan_demo",
 }
 
 

@@ -14,10 +14,9 @@ from molgen.errors import InputError, InterruptedRunError, RefusedError
 from molgen.interruption import Interruption
 from molgen.rundir import read_manifest, sha256_file
 from molgen.trajectories.frames import FrameSet
-from molgen.workflows import reweight as reweight_module
-from molgen.workflows import reweight_model
-from molgen.workflows.reweighting import plan_reweighting, reweight
+from molgen.workflows import reweight_model, reweighting
 from molgen.workflows.reweight_settings import ReweightSettings
+from molgen.workflows.reweighting import plan_reweighting, reweight
 
 GRID = np.linspace(-3.0, 3.0, 60_001)
 POTENTIAL = 5.0 * (GRID**2 - 1.0) ** 2 + 0.5 * GRID
@@ -31,7 +30,7 @@ SETTINGS = ReweightSettings(shard_rows=2000, distances={"energy_points": 2000, "
 def _no_model_and_no_figures(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> None:
     """No model is found unless a test gives one; drawing figures takes seconds, so only one test does it."""
     if request.node.name != "test_known_answers_files_and_keys":
-        monkeypatch.setattr(reweight_module, "write_report", lambda _, path: path.write_text("<html></html>"))
+        monkeypatch.setattr(reweighting, "write_report", lambda _, path: path.write_text("<html></html>"))
 
     def load(path: Path) -> Any:
         raise InputError(f"{path} holds no model.")

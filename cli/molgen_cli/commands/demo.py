@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from molgen_cli import options as opt
-from molgen_cli.output import print_reweighting
+from molgen_cli.output import print_plan, print_reweighting
 from molgen_cli.progress import show_progress
 from molgen_cli.session import guarded_run
 
@@ -15,6 +15,7 @@ def demo(
     workers: opt.WorkersOption = opt.DEFAULT_WORKERS,
     platform: opt.PlatformOption = "auto",
     max_time: opt.MaxTimeOption = None,
+    dry_run: opt.DryRunOption = False,
     as_json: opt.JsonOption = False,
     verbose: opt.VerboseOption = False,
     quiet: opt.QuietOption = False,
@@ -23,6 +24,9 @@ def demo(
     with guarded_run(output, max_time) as interruption:
         from molgen import workflows
 
+        if dry_run:
+            print_plan(workflows.plan_demo(), as_json=as_json)
+            return
         with show_progress(quiet=quiet, verbose=verbose) as progress:
             result = workflows.demo(
                 output,

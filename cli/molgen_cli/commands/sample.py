@@ -16,7 +16,6 @@ def sample(
     output: opt.OutputOption,
     n: Annotated[int, typer.Option("--number", "-n", min=1, help="Number of draws.")] = 20_000,
     seed: opt.SeedOption = None,
-    workers: opt.WorkersOption = opt.DEFAULT_WORKERS,
     overrides: opt.SetOption = None,
     max_time: opt.MaxTimeOption = None,
     dry_run: opt.DryRunOption = False,
@@ -39,7 +38,6 @@ def sample(
                 n=n,
                 settings=settings,
                 seed=seed,
-                workers=workers,
                 progress=progress,
                 interruption=interruption,
             )

@@ -1,6 +1,6 @@
 """`molgen simulate`: molecular dynamics, plain or exploring."""
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -8,6 +8,9 @@ from molgen_cli import options as opt
 from molgen_cli.output import print_plan, print_result
 from molgen_cli.progress import show_progress
 from molgen_cli.session import guarded_run
+
+if TYPE_CHECKING:
+    from molgen.dynamics.schedule import Mode
 
 
 def simulate(
@@ -40,7 +43,7 @@ def simulate(
 
         settings = workflows.SimulationSettings().with_overrides(overrides or ())
         loaded = load_system(system)
-        mode = "explore" if explore else "plain"
+        mode: Mode = "explore" if explore else "plain"
         if dry_run:
             plan = workflows.plan_simulation(loaded, mode=mode, time_ps=time, settings=settings)
             print_plan(plan, as_json=as_json)

@@ -1,0 +1,28 @@
+"""What a command passes is what its workflow takes: the stand-in of the other tests would swallow anything."""
+
+import inspect
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+# The modules are imported before a test puts the stand-in in the place of their package.
+from molgen.workflows import demonstration, reweighting, sampling, simulation, training
+
+COMMANDS = {
+    "simulate": (simulation, ("simulate", "ala", "--time", "5ns", "-o", "out")),
+    "train": (training, ("train", "ala", "md1", "-o", "out")),
+    "sample": (sampling, ("sample", "model", "-o", "out")),
+    "reweight": (reweighting, ("reweight", "ensemble", "-o", "out")),
+    "demo": (demonstration, ("demo",)),
+}
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_commands_fit_their_workflows(workflows: Any, molgen_command: Callable[..., int], command: str) -> None:
+    home, arguments = COMMANDS[command]
+    assert molgen_command(*arguments) == 0
+    assert molgen_command(*arguments, "--dry-run") == 0
+    assert len(workflows.calls) == 2
+    for name, given, options in workflows.calls:
+        inspect.signature(getattr(home, name)).bind(*given, **options)
