@@ -51,4 +51,4 @@ class TrainingSettings(Settings):
     refine: RefineSettings = RefineSettings()
     guard_draws: PositiveInt = 4096
     check_every: PositiveInt = 100
-    torch_threads: PositiveInt = 2
+    torch_threads: PositiveInt = 1
