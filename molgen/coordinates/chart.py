@@ -13,7 +13,11 @@ from molgen.coordinates.domain import Domain, domain_of
 from molgen.coordinates.folding import HydrogenFolding
 from molgen.coordinates.internal import InternalCoordinates
 from molgen.coordinates.zmatrix import build_zmatrix
+from molgen.errors import InputError
 from molgen.systems.system import AnalyticSystem, MolecularSystem, System
+
+LINEAR_ANGLE = math.radians(170.0)
+"""An angle of the tree beyond this makes the azimuth of what follows meaningless."""
 
 
 class Chart(Protocol):
@@ -49,12 +53,16 @@ class Chart(Protocol):
 
 
 class MolecularChart:
-    """Internal coordinates of a molecule with equivalent hydrogens folded (see :mod:`molgen.coordinates.internal`)."""
+    """Internal coordinates of a molecule with equivalent hydrogens folded (see :mod:`molgen.coordinates.internal`).
+
+    ``InputError`` if the structure holds a linear group, where torsions have no meaning.
+    """
 
     measure = "internal-coordinates"
 
     def __init__(self, system: MolecularSystem) -> None:
         self.internal = InternalCoordinates(build_zmatrix(system.topology))
+        self._refuse_linear_groups(system)
         self.folding = HydrogenFolding(self.internal)
         zmatrix = self.internal.zmatrix
         leaders = [p.atom for p in zmatrix.placements if p.atom in zmatrix.free]
@@ -86,6 +94,15 @@ class MolecularChart:
         """See :class:`Chart`; the rotation is the one between the frames of the first three atoms."""
         rotation = torch.einsum("nki,nkj->nij", self._axes(decoded), self._axes(positions))
         return torch.einsum("nij,naj->nai", rotation, gradient)
+
+    def _refuse_linear_groups(self, system: MolecularSystem) -> None:
+        y = self.encode(torch.as_tensor(system.positions, dtype=torch.float64)[None])
+        angles = y[:, self.internal.n_bonds : self.internal.n_bonds + self.internal.n_angles]
+        if float(angles.max()) > LINEAR_ANGLE:
+            raise InputError(
+                f"{system.name} has three bonded atoms in a line (a nitrile or an alkyne, say).",
+                "Internal coordinates cannot describe a linear group; give a molecule without one.",
+            )
 
     def _axes(self, positions: torch.Tensor) -> torch.Tensor:
         a, b, c = (positions[:, i] for i in self.internal.zmatrix.root)

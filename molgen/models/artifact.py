@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 
 from molgen import __version__
@@ -18,6 +19,15 @@ from molgen.systems.system import System
 WEIGHTS = "model.safetensors"
 DESCRIPTION = "model.json"
 FORMAT = 1
+_KEYS: dict[str, type | tuple[type, ...]] = {
+    "model": str,
+    "settings": dict,
+    "system": dict,
+    "fingerprint": str,
+    "temperature_k": (int, float),
+    "sha256": str,
+    "training": dict,
+}
 
 
 @dataclass(frozen=True)
@@ -56,7 +66,7 @@ def load_model(directory: str | Path) -> LoadedModel:
     """Read a model written by :func:`save_model`.
 
     ``InputError`` if files are missing or damaged, the weights do not have the recorded SHA-256, or the description
-    is of another format.
+    is incomplete, of another format or contradicts itself.
     """
     path = Path(directory)
     description = _description(path)
@@ -68,11 +78,13 @@ def load_model(directory: str | Path) -> LoadedModel:
     system = system_from_record(description["system"])
     if system.fingerprint != description["fingerprint"]:
         raise InputError(f"The system in {path / DESCRIPTION} was changed.", "Train the model again.")
+    if system.temperature_k != description["temperature_k"]:
+        raise InputError(f"{path / DESCRIPTION} gives two temperatures.", "Train the model again.")
     settings = SplineFlowSettings.parse(description["settings"], source=str(path / DESCRIPTION))
     model = model_class(description["model"])(system, settings)
     try:
         model.load_state_dict(load_file(path / WEIGHTS))
-    except (RuntimeError, ValueError) as error:
+    except (RuntimeError, ValueError, SafetensorError) as error:
         raise InputError(f"{path / WEIGHTS} does not fit its description.", "Train the model again.") from error
     model.requires_grad_(False)
     return LoadedModel(
@@ -85,12 +97,17 @@ def _description(path: Path) -> dict[str, Any]:
         if not (path / name).is_file():
             raise InputError(f"{path} holds no finished model ({name} is missing).", "Give the -o of molgen train.")
     try:
-        description: dict[str, Any] = json.loads((path / DESCRIPTION).read_bytes())
+        description = json.loads((path / DESCRIPTION).read_bytes())
     except ValueError as error:
         raise InputError(f"{path / DESCRIPTION} cannot be read.", "Train the model again.") from error
+    if not isinstance(description, dict):
+        raise InputError(f"{path / DESCRIPTION} does not describe a model.", "Give the -o of molgen train.")
     if description.get("format") != FORMAT:
         raise InputError(
             f"{path} has model format {description.get('format')}, this molgen reads {FORMAT}.",
             "Train the model again.",
         )
+    for key, kind in _KEYS.items():
+        if not isinstance(description.get(key), kind):
+            raise InputError(f"{path / DESCRIPTION} has no valid {key!r}.", "Train the model again.")
     return description

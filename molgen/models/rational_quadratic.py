@@ -14,6 +14,8 @@ import math
 import torch
 
 MIN_BIN = 1e-3
+MAX_BINS = 500
+"""More bins would leave less than half of the interval to be shared out."""
 MIN_SLOPE = 1e-3
 _SLOPE_ONE = math.log(math.expm1(1.0 - MIN_SLOPE))
 """Pre-softplus value at which a slope is 1: parameters of zero give the identity."""
@@ -71,7 +73,7 @@ def linear_tailed(
     Returns the transformed values and log |derivative|, both shaped like ``values``.
     """
     raw_x, raw_y, raw_d = torch.tensor_split(parameters, (bins, 2 * bins), -1)
-    ones = torch.ones_like(raw_d[..., :1])
+    ones = torch.ones_like(raw_x[..., :1])
     inside = values.abs() < bound
     safe = torch.where(inside, values, torch.zeros_like(values))
     slopes = torch.cat([ones, _slopes(raw_d), ones], -1)

@@ -9,9 +9,10 @@ arXiv:2002.02428; internal coordinates: Noe et al., Science 365 (2019) eaaw1147,
 """
 
 import math
+from typing import Annotated
 
 import torch
-from pydantic import NonNegativeInt, PositiveFloat, PositiveInt
+from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt
 from torch import nn
 
 from molgen.coordinates.chart import chart_of
@@ -19,9 +20,12 @@ from molgen.coordinates.whitening import Whitening
 from molgen.models.autoregressive import AutoregressiveTorsions
 from molgen.models.base import Draws
 from molgen.models.coupling import Coupling, alternating_halves
+from molgen.models.rational_quadratic import MAX_BINS
 from molgen.networks.conditioner import TorsionFeatures
 from molgen.settings import Settings
 from molgen.systems.system import System
+
+Bins = Annotated[int, Field(ge=1, le=MAX_BINS)]
 
 
 class SplineFlowSettings(Settings):
@@ -30,10 +34,10 @@ class SplineFlowSettings(Settings):
     affine: NonNegativeInt = 1
     spline: NonNegativeInt = 3
     hidden: PositiveInt = 128
-    bins: PositiveInt = 5
+    bins: Bins = 5
     bound: PositiveFloat = 5.0
     torsion_hidden: PositiveInt = 64
-    torsion_bins: PositiveInt = 24
+    torsion_bins: Bins = 24
     fourier_order: PositiveInt = 3
     mask_seed: int = 0
 

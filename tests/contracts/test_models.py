@@ -25,6 +25,8 @@ from tests.molecules import cyclic_shifts, random_rotations, superposed_deviatio
 
 MOLECULES = ["alanine-dipeptide"]
 ANALYTIC = ["double-well", "muller-brown"]
+FLOAT32 = 5e-4
+"""Tolerated error of a float32 log q (measured: 4e-5 in 2,000 draws): some 60 logarithms, each of a steep spline."""
 SMALL = SplineFlowSettings(hidden=32, torsion_hidden=16, torsion_bins=8)
 
 
@@ -50,7 +52,7 @@ def prepared(name: str, system: Any) -> Any:
     model.whitening.fit(model.chart.encode(model.chart.canonical(training_frames(system, 400))))
     with torch.no_grad():
         for parameter in model.parameters():
-            parameter.add_(0.03 * torch.randn(parameter.shape, generator=generator))
+            parameter.add_(0.1 * torch.randn(parameter.shape, generator=generator))
     return model.requires_grad_(False)
 
 
@@ -94,11 +96,10 @@ def test_the_parameters_matter(name: str, system: Any, model: Any) -> None:
 
 
 def test_draws_have_the_density_they_claim(model: Any, double: Any) -> None:
-    for flow, tolerance in ((model, 5e-3), (double, 1e-8)):
+    for flow, tolerance in ((model, FLOAT32), (double, 1e-8)):
         drawn = draw(flow, 300)
         assert drawn.log_q.dtype == drawn.positions.dtype == torch.float64
         assert torch.isfinite(drawn.log_q).all()
-        # float32: the error of a sum of some 60 logarithms, each magnified by the slope of its spline.
         difference = (flow.log_prob(drawn.positions) - drawn.log_q)[drawn.in_domain].abs()
         assert difference.max() < tolerance
         assert (flow.in_domain(drawn.positions) | ~drawn.in_domain).all()
@@ -153,7 +154,7 @@ def test_rigid_motion_changes_nothing(model: Any) -> None:
     rng = np.random.default_rng(3)
     rotations = torch.as_tensor(random_rotations(len(frames), rng))
     moved = torch.einsum("nij,naj->nai", rotations, frames) + torch.as_tensor(rng.normal(size=(len(frames), 1, 3)))
-    assert (model.log_prob(moved) - model.log_prob(frames)).abs().max() < 5e-3
+    assert (model.log_prob(moved) - model.log_prob(frames)).abs().max() < FLOAT32
     assert model.in_domain(moved).all()
 
 
@@ -171,7 +172,7 @@ def test_every_labelling_of_equivalent_hydrogens_is_as_likely(system: Any, doubl
 
 @pytest.mark.parametrize("system", MOLECULES, indirect=True)
 def test_draws_visit_every_labelling_equally(system: Any, model: Any) -> None:
-    """Pearson's chi-square over 27 labellings of 2,700 draws; one seed in 10,000 would exceed 26 + 7.6 sigma."""
+    """Pearson's chi-square over 27 labellings of 2,700 draws; two seeds in 10,000 would exceed 60."""
     internal = InternalCoordinates(build_zmatrix(system.topology))
     columns = [internal.torsion_column(leader) for leader in internal.zmatrix.triples]
     phases = internal.from_positions(draw(model, 2700, 8).positions)[:, columns]
@@ -205,7 +206,7 @@ def test_equal_seeds_give_equal_models(name: str, system: Any) -> None:
 
 
 def test_the_density_of_a_frame_does_not_depend_on_its_company(model: Any, double: Any) -> None:
-    for flow, tolerance in ((model, 5e-3), (double, 1e-8)):
+    for flow, tolerance in ((model, FLOAT32), (double, 1e-8)):
         frames = inside(flow, 60)
         together = flow.log_prob(frames)
         pieces = torch.cat([flow.log_prob(piece) for piece in frames.split(7)])
@@ -226,7 +227,7 @@ def test_a_broken_frame_is_outside_and_leaves_the_others_alone(model: Any) -> No
     frames[0] = torch.nan
     values = model.log_prob(frames)
     assert not torch.isfinite(values[0])
-    assert (values[1:] - expected[1:]).abs().max() < 5e-3
+    assert (values[1:] - expected[1:]).abs().max() < FLOAT32
     if frames.shape[1] > 1:
         assert model.in_domain(frames).tolist() == [False] + [True] * (len(frames) - 1)
 
