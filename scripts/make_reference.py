@@ -1,12 +1,13 @@
-"""Make the reference ensemble of alanine dipeptide: independent long runs under one static bias on phi, reweighted.
+"""Make the reference ensemble of alanine dipeptide: independent long runs under one static bias, reweighted.
 
     python scripts/make_reference.py -o WORK            # about 25 minutes of one core; continues where it stopped
     python scripts/make_reference.py -o WORK --ship     # and put reference.h5, reference.json beside the system
 
 1. *bias*: well-tempered metadynamics on (phi, psi) gives a rough free energy (doi:10.1103/PhysRevLett.100.020603).
-   It is integrated over psi, what lies more than FLOOR kT above its minimum is lowered to there (down from at most
-   CEILING kT), and a Fourier series in phi is fitted to that. From here on the bias is frozen: only then are weights
-   exact. Basins that hold most of the ensemble are left nearly as they are, so that the weights stay even.
+   The bias is V(phi) + V(psi). Each in turn, ROUNDS times: the surface with the other's bias is integrated to a
+   profile of the one angle, what lies more than FLOOR kT above its minimum is lowered to there (down from at most
+   CEILING kT), and a Fourier series is fitted to that. From here on the bias is frozen: only then are weights exact.
+   Basins that hold most of the ensemble are left nearly as they are, so that the weights stay even.
 2. *runs*: each starts from its own hot frame and seeds. Every frame has log w = V_bias / kT.
 3. *collect*: populations with errors from blocks and from the spread over runs, the free-energy surface, and
    evenly spaced frames as a reference that ``molgen reweight --reference`` reads.
@@ -14,6 +15,8 @@
 
 import argparse
 import json
+import shlex
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +31,7 @@ from molgen.dynamics.langevin import repartitioned
 from molgen.dynamics.propagator import Piece
 from molgen.dynamics.schedule import SimulationSettings
 from molgen.energies.factory import open_energy
+from molgen.errors import UsageError
 from molgen.files import atomic_path, json_bytes, write_atomically
 from molgen.observables.states import build_states
 from molgen.observables.table import evaluate_cvs
@@ -39,7 +43,7 @@ from molgen.units import thermal_energy
 
 SYSTEM = "alanine-dipeptide"
 PHI, PSI = (4, 6, 8, 14), (6, 8, 14, 16)
-GRID, ORDER, FLOOR, CEILING = 36, 6, 0.8, 11.0
+GRID, ORDER, ROUNDS, FLOOR, CEILING = 36, 6, 4, 0.8, 11.0
 HILLS, HILL_STEPS, HILL_KT, HILL_WIDTH, BIAS_FACTOR = 4000, 400, 0.5, 0.3, 12.0
 BLOCKS_PER_RUN = 20
 SETTINGS = SimulationSettings(timestep_fs=2.0, friction_per_ps=1.0, hydrogen_mass_da=3.0)
@@ -78,28 +82,39 @@ def wrapped(angle: np.ndarray) -> np.ndarray:
     return (angle + np.pi) % (2 * np.pi) - np.pi
 
 
-def make_bias(system: Any, work: Path, seed: int) -> FourierTorsionBias:
-    """The frozen bias: read from ``work`` if it is there, else made and written."""
+def fit_biases(surface: np.ndarray, kt: float) -> tuple[FourierTorsionBias, ...]:
+    """One bias for each angle of the ``surface`` (in kT), fitted in turn as the head of this file says."""
+    angles = np.arange(GRID) * 2 * np.pi / GRID
+    biases = [FourierTorsionBias(PHI, ()), FourierTorsionBias(PSI, ())]
+    for axis in (0, 1) * ROUNDS:
+        biased = surface + np.expand_dims(biases[1 - axis].energy(angles) / kt, axis)
+        profile = -np.log(np.exp(biased.min() - biased).sum(axis=1 - axis))
+        target = -np.clip(profile - profile.min() - FLOOR, 0.0, CEILING - FLOOR) * kt
+        biases[axis] = fit_fourier_bias(biases[axis].atoms, angles, target, ORDER)
+    return tuple(biases)
+
+
+def make_biases(system: Any, work: Path, seed: int) -> tuple[FourierTorsionBias, ...]:
+    """The frozen biases: read from ``work`` if they are there, else made and written."""
     path = work / "bias.json"
     if not path.exists():
-        surface = metadynamics(system, seed)
-        profile = -np.log(np.exp(-(surface - surface.min())).sum(axis=1))
-        profile -= profile.min()
-        target = -(np.clip(profile, FLOOR, CEILING) - FLOOR) * thermal_energy(system.temperature_k)
-        bias = fit_fourier_bias(PHI, np.arange(GRID) * 2 * np.pi / GRID, target, ORDER)
-        names = ("periodicity", "phase_rad", "k_kj_per_mol")
-        write_atomically(path, json_bytes([dict(zip(names, term, strict=True)) for term in bias.terms]))
-    terms = json.loads(path.read_text())
-    return FourierTorsionBias(PHI, tuple((t["periodicity"], t["phase_rad"], t["k_kj_per_mol"]) for t in terms))
+        biases = fit_biases(metadynamics(system, seed), thermal_energy(system.temperature_k))
+        write_atomically(path, json_bytes([asdict(bias) for bias in biases]))
+    return tuple(
+        FourierTorsionBias(tuple(bias["atoms"]), tuple((n, phase, height) for n, phase, height in bias["terms"]))
+        for bias in json.loads(path.read_text())
+    )
 
 
-def make_run(system: Any, bias: FourierTorsionBias, work: Path, index: int, args: argparse.Namespace) -> None:
+def make_run(
+    system: Any, biases: tuple[FourierTorsionBias, ...], work: Path, index: int, args: argparse.Namespace
+) -> None:
     """One independent run: frames every ps, energies and bias in kT, into ``run<index>.npz``."""
     path = work / f"run{index}.npz"
     if path.exists():
         return
     seed = child_seed(args.seed, "reference-run", index)
-    dynamics = open_propagator(system, SETTINGS, platform="Reference", bias=bias)
+    dynamics = open_propagator(system, SETTINGS, platform="Reference", biases=biases)
     hot = Piece(600.0, 10_000, 10_000, 10_000 * index)
     frame = dynamics.run(system.positions[None], hot, child_seed(seed, "start"))[0, -1]
     pieces = []
@@ -110,7 +125,8 @@ def make_run(system: Any, bias: FourierTorsionBias, work: Path, index: int, args
         print(f"run {index}: {(piece_index + 1) * 0.5:g} ns", flush=True)
     positions = np.concatenate(pieces).astype(np.float32)
     energy = open_energy(system, platform="Reference").reduced(positions, purpose="data")
-    weight = bias.energy(torsion_angles(positions, PHI)) / thermal_energy(system.temperature_k)
+    weight = sum(bias.energy(torsion_angles(positions, bias.atoms)) for bias in biases)
+    weight = weight / thermal_energy(system.temperature_k)
     with atomic_path(path) as temporary:
         np.savez(temporary, x=positions, e=energy, w=weight)
 
@@ -125,7 +141,7 @@ def weighted_mean(values: np.ndarray, weights: np.ndarray, groups: np.ndarray) -
     return float(numerator.sum() / denominator.sum()), float(error)
 
 
-def collect(system: Any, bias: FourierTorsionBias, work: Path, args: argparse.Namespace) -> None:
+def collect(system: Any, biases: tuple[FourierTorsionBias, ...], work: Path, args: argparse.Namespace) -> None:
     """``reference.h5`` and ``reference.json`` from the runs in ``work``."""
     runs = [dict(np.load(work / f"run{index}.npz", allow_pickle=False)) for index in range(args.runs)]
     lengths = [len(run["w"]) for run in runs]
@@ -140,18 +156,17 @@ def collect(system: Any, bias: FourierTorsionBias, work: Path, args: argparse.Na
         "system": system.name,
         "fingerprint": system.fingerprint,
         "temperature_k": system.temperature_k,
-        "command": "python scripts/make_reference.py -o WORK --ship",
+        "command": command(args),
         "runs": args.runs,
         "ps_per_run": lengths,
         "settings": SETTINGS.model_dump(include={"timestep_fs", "friction_per_ps", "hydrogen_mass_da"}),
-        "bias": [list(term) for term in bias.terms],
+        "biases": [asdict(bias) for bias in biases],
         "frames": len(x),
         "outside_domain": int((~kept).sum()),
         "kish_share": float(weights.sum() ** 2 / (weights**2).sum() / len(weights)),
         "versions": library_versions(),
     }
-    inside = labels == states.names.index("alpha_l")
-    result["transitions_of_alpha_l"] = [int((np.diff(inside[lineage == k]) != 0).sum()) for k in range(args.runs)]
+    result["crossings"] = [crossings({k: v[lineage == run] for k, v in values.items()}) for run in range(args.runs)]
     result["populations"] = populations(states.names, labels, weights, lineage, blocks)
     result["energy_kt"] = dict(zip(("mean", "standard_error"), weighted_mean(energy, weights, blocks), strict=True))
     result["surface"] = surface(values, weights)
@@ -164,6 +179,38 @@ def collect(system: Any, bias: FourierTorsionBias, work: Path, args: argparse.Na
     write_atomically(work / "reference.json", json_bytes(result))
     for name, figures in result["populations"].items():
         print(f"{name:10s} {figures['value']:.5f} ± {figures['standard_error']:.5f}  per run {figures['runs']}")
+
+
+def command(args: argparse.Namespace) -> str:
+    """The command line that makes these files, with every value spelt out that they depend on."""
+    numbers = {"runs": args.runs, "piece-count": args.piece_count, "frames": args.frames, "seed": args.seed}
+    words = [word for name, value in numbers.items() for word in (f"--{name}", str(value))]
+    return shlex.join(["python", "scripts/make_reference.py", "-o", "WORK", *words, "--ship"])
+
+
+def check_started(args: argparse.Namespace) -> None:
+    """``UsageError`` if the folder was started with a seed or a length that is not the one asked for now."""
+    path = args.output / "started.json"
+    asked = {"seed": args.seed, "piece_count": args.piece_count}
+    if path.exists() and json.loads(path.read_text()) != asked:
+        raise UsageError(f"{args.output} holds runs made with {path.read_text()}.", "Give another folder.")
+    write_atomically(path, json_bytes(asked))
+
+
+def crossings(values: dict[str, np.ndarray]) -> dict[str, int]:
+    """How often one run went between cores in degrees: over phi = 0 or 180, and between alpha_r and extended.
+
+    A core is left only by entering the other, so that a frame at the boundary is no crossing.
+    """
+    phi, psi = np.degrees(values["phi"]), np.degrees(values["psi"])
+    left = (phi > 30) & (phi < 100)
+    helix, strand = (abs(psi + 40) < 30) & (phi < -40), (abs(abs(psi) - 180) < 60) & (phi < -40)
+    return {"alpha_l": _changes(left, phi < -40), "alpha_r_extended": _changes(helix, strand)}
+
+
+def _changes(first: np.ndarray, second: np.ndarray) -> int:
+    visited = first[first | second]
+    return int((visited[1:] != visited[:-1]).sum())
 
 
 def populations(
@@ -201,17 +248,18 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("-o", "--output", type=Path, required=True, help="folder of intermediate files")
     parser.add_argument("--runs", type=int, default=4)
-    parser.add_argument("--piece-count", type=int, default=19, help="pieces of 0.5 ns in each run")
+    parser.add_argument("--piece-count", type=int, default=18, help="pieces of 0.5 ns in each run")
     parser.add_argument("--frames", type=int, default=20_000, help="largest number of frames to ship")
     parser.add_argument("--seed", type=int, default=20261)
     parser.add_argument("--ship", action="store_true", help="put the result into the system's folder")
     args = parser.parse_args()
     args.output.mkdir(parents=True, exist_ok=True)
+    check_started(args)
     system = load_system(SYSTEM)
-    bias = make_bias(system, args.output, args.seed)
+    biases = make_biases(system, args.output, args.seed)
     for index in range(args.runs):
-        make_run(system, bias, args.output, index, args)
-    collect(system, bias, args.output, args)
+        make_run(system, biases, args.output, index, args)
+    collect(system, biases, args.output, args)
     if args.ship:
         for name in ("reference.h5", "reference.json"):
             write_atomically(data_root() / "systems" / SYSTEM / name, (args.output / name).read_bytes())

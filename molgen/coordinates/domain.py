@@ -39,7 +39,8 @@ class Domain:
 
     def contains(self, positions: FloatArray) -> BoolArray:
         """For frames (n, N, D) whether no check is violated; a frame that is not finite is outside."""
-        return ~np.logical_or.reduce(list(self.violations(positions).values()))
+        violated = np.logical_or.reduce(list(self.violations(positions).values()))
+        return np.asarray(~violated, dtype=np.bool_)
 
 
 def domain_of(system: System) -> Domain:
@@ -83,7 +84,8 @@ def amide_torsions(topology: MolecularTopology) -> tuple[tuple[int, int, int, in
         for nitrogen in around:
             if elements[carbon] != "C" or not is_amide(topology, neighbours, carbon, nitrogen):
                 continue
-            left = [x for x in around if x != nitrogen and len(neighbours[x]) > 1] or [x for x in around if x != nitrogen]
+            others = [x for x in around if x != nitrogen]
+            left = [x for x in others if len(neighbours[x]) > 1] or others
             right = [y for y in neighbours[nitrogen] if y != carbon and elements[y] != "H"]
             if right:
                 found.append((min(left), carbon, nitrogen, min(right)))

@@ -106,7 +106,7 @@ class InternalCoordinates:
 
         ``nan`` in log |dx/dy| where a bond is not positive or an angle not inside (0, pi).
         """
-        bonds, angles, torsions = y.split([self.n_bonds, self.n_angles, y.shape[1] - self.n_bonds - self.n_angles], 1)
+        bonds, angles, torsions = torch.tensor_split(y, (self.n_bonds, self.n_bonds + self.n_angles), 1)
         log_volume = 2.0 * bonds.log().sum(1) + angles.sin().log().sum(1)
         return self._place(bonds, angles, self._azimuths(torsions)), log_volume
 
@@ -128,9 +128,7 @@ class InternalCoordinates:
             [torch.stack([zero] * 3, -1), torch.stack([bonds[:, 0], zero, zero], -1), torch.stack(third, -1)], 1
         )
         b_sin = bonds[:, 2:] * angles[:, 1:].sin()
-        local = torch.stack(
-            [-bonds[:, 2:] * angles[:, 1:].cos(), b_sin * azimuths.cos(), b_sin * azimuths.sin()], -1
-        )
+        local = torch.stack([-bonds[:, 2:] * angles[:, 1:].cos(), b_sin * azimuths.cos(), b_sin * azimuths.sin()], -1)
         for rows, refs in self._levels:
             b, c, d = x[:, refs[:, 0]], x[:, refs[:, 1]], x[:, refs[:, 2]]
             axis = torch.nn.functional.normalize(b - c, dim=-1, eps=1e-12)

@@ -5,8 +5,8 @@ Fourier terms, so that is removed first:
 
 .. math:: r = L^{-1}\,[(s - \bar s)/\sigma - B\,F(t)]
 
-with bar s ↔ ``centre`` (circular mean for torsions), sigma ↔ ``scale``, B ↔ ``regression``, F ↔ Fourier terms of the free
-torsions and their products, L ↔ ``cholesky`` of the residual's covariance. The log-Jacobian is a constant.
+with bar s ↔ ``centre`` (circular mean for torsions), sigma ↔ ``scale``, B ↔ ``regression``, F ↔ Fourier terms of the
+free torsions and their products, L ↔ ``cholesky`` of the residual's covariance. The log-Jacobian is a constant.
 """
 
 import math
@@ -24,7 +24,7 @@ def fourier_terms(angles: torch.Tensor, order: int = 3) -> torch.Tensor:
     first, second = torch.triu_indices(angles.shape[1], angles.shape[1], 1).unbind(0)
     a, b = angles[:, first], angles[:, second]
     pairs = [a.cos() * b.cos(), a.cos() * b.sin(), a.sin() * b.cos(), a.sin() * b.sin()]
-    return torch.cat([torch.ones_like(angles[:, :1]) if angles.shape[1] else angles.new_ones(len(angles), 1), *single, *pairs], 1)
+    return torch.cat([angles.new_ones(len(angles), 1), *single, *pairs], 1)
 
 
 class Whitening(nn.Module):

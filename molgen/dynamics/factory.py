@@ -10,15 +10,15 @@ from molgen.systems.system import AnalyticSystem, System
 
 
 def open_propagator(
-    system: System, settings: SimulationSettings, *, platform: str, bias: FourierTorsionBias | None = None
+    system: System, settings: SimulationSettings, *, platform: str, biases: tuple[FourierTorsionBias, ...] = ()
 ) -> Propagator:
     """Dynamics of ``system`` as ``settings`` say, on the OpenMM ``platform`` of that name ("numpy" if analytic).
 
-    A static ``bias`` on a torsion may be added to a molecule. ``UsageError`` for a bias on an analytic system.
+    Static ``biases`` on torsions may be added to a molecule. ``UsageError`` for a bias on an analytic system.
     """
     timestep_ps = settings.timestep_ps(system)
     if isinstance(system, AnalyticSystem):
-        if bias is not None:
+        if biases:
             raise UsageError("An analytic system has no torsion to bias.", "Leave the bias out.")
         return analytic_dynamics(system, timestep_ps=timestep_ps, friction_per_ps=settings.friction_per_ps)
     return molecular_dynamics(
@@ -27,5 +27,5 @@ def open_propagator(
         timestep_ps=timestep_ps,
         friction_per_ps=settings.friction_per_ps,
         hydrogen_mass_da=settings.hydrogen_mass_da,
-        bias=bias,
+        biases=biases,
     )

@@ -23,14 +23,14 @@ class MolecularDynamics:
     """Langevin dynamics by OpenMM's LangevinMiddle integrator, as a picklable value (see :class:`Propagator`).
 
     The integrator is that of Z. Zhang et al., J. Phys. Chem. A 123, 6056 (2019), doi:10.1021/acs.jpca.9b02771.
-    ``system_xml`` carries the masses that are moved; a static ``bias`` may be added to its forces.
+    ``system_xml`` carries the masses that are moved; static ``biases`` may be added to its forces.
     """
 
     system_xml: str
     platform: str
     timestep_ps: float
     friction_per_ps: float
-    bias: FourierTorsionBias | None = None
+    biases: tuple[FourierTorsionBias, ...] = ()
 
     def run(self, start: FloatArray, piece: Piece, seed: int) -> FloatArray:
         """See :class:`molgen.dynamics.propagator.Propagator`; ``PartialError`` if a trajectory explodes."""
@@ -65,8 +65,8 @@ class MolecularDynamics:
 
             _LIVE.clear()
             system = openmm.XmlSerializer.deserialize(self.system_xml)
-            if self.bias is not None:
-                system.addForce(_bias_force(self.bias))
+            for bias in self.biases:
+                system.addForce(_bias_force(bias))
             integrator = openmm.LangevinMiddleIntegrator(300.0, self.friction_per_ps, self.timestep_ps)
             integrator.setRandomNumberSeed(1)
             _LIVE[self] = open_context(system, integrator, self.platform)
@@ -80,7 +80,7 @@ def molecular_dynamics(
     timestep_ps: float,
     friction_per_ps: float,
     hydrogen_mass_da: float | None,
-    bias: FourierTorsionBias | None = None,
+    biases: tuple[FourierTorsionBias, ...] = (),
 ) -> MolecularDynamics:
     """The dynamics of ``system``; ``hydrogen_mass_da`` moves mass to hydrogens from their neighbours (None: physical).
 
@@ -89,7 +89,7 @@ def molecular_dynamics(
     xml = system.system_xml
     if hydrogen_mass_da is not None:
         xml = repartitioned(xml, system.topology, hydrogen_mass_da)
-    return MolecularDynamics(xml, platform, timestep_ps, friction_per_ps, bias)
+    return MolecularDynamics(xml, platform, timestep_ps, friction_per_ps, biases)
 
 
 def repartitioned(system_xml: str, topology: MolecularTopology, hydrogen_mass_da: float) -> str:

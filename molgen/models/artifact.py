@@ -1,11 +1,10 @@
-"""A trained model on disk: ``model.safetensors`` with the numbers, ``model.json`` with everything else. No code in it."""
+"""A trained model on disk: ``model.safetensors`` with the numbers, ``model.json`` with the rest. No code in it."""
 
 import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
 from safetensors.torch import load_file, save
 
 from molgen import __version__
@@ -63,7 +62,9 @@ def load_model(directory: str | Path) -> LoadedModel:
     description = _description(path)
     digest = sha256_file(path / WEIGHTS)
     if digest != description["sha256"]:
-        raise InputError(f"{path / WEIGHTS} is not the file that was saved (SHA-256 differs).", "Train the model again.")
+        raise InputError(
+            f"{path / WEIGHTS} is not the file that was saved (SHA-256 differs).", "Train the model again."
+        )
     system = system_from_record(description["system"])
     if system.fingerprint != description["fingerprint"]:
         raise InputError(f"The system in {path / DESCRIPTION} was changed.", "Train the model again.")
@@ -89,11 +90,7 @@ def _description(path: Path) -> dict[str, Any]:
         raise InputError(f"{path / DESCRIPTION} cannot be read.", "Train the model again.") from error
     if description.get("format") != FORMAT:
         raise InputError(
-            f"{path} has model format {description.get('format')}, this molgen reads {FORMAT}.", "Train the model again."
+            f"{path} has model format {description.get('format')}, this molgen reads {FORMAT}.",
+            "Train the model again.",
         )
     return description
-
-
-def device_of(model: torch.nn.Module) -> torch.device:
-    """Where the model's parameters are."""
-    return next(model.parameters()).device

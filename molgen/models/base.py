@@ -40,7 +40,7 @@ class GenerativeModel(Protocol):
         ...
 
     def from_latent(self, latent: torch.Tensor) -> torch.Tensor:
-        """Frames (n, N, D) of latent numbers (n, d); the inverse of :meth:`to_latent` up to symmetry and rigid motion."""
+        """Frames (n, N, D) of latent numbers (n, d): inverts :meth:`to_latent` up to symmetry and rigid motion."""
         ...
 
     def latent_log_prob(self, latent: torch.Tensor) -> torch.Tensor:

@@ -52,7 +52,9 @@ class Coupling(nn.Module):
         return raw[..., 0], LOG_SCALE_LIMIT * torch.tanh(raw[..., 1]), raw[..., 2:]
 
 
-def alternating_halves(columns: int, layers: int, generator: torch.Generator) -> list[tuple[torch.Tensor, torch.Tensor]]:
+def alternating_halves(
+    columns: int, layers: int, generator: torch.Generator
+) -> list[tuple[torch.Tensor, torch.Tensor]]:
     """(active, passive) columns of each layer: random halves, swapped in every second layer; one column moves alone."""
     pairs: list[tuple[torch.Tensor, torch.Tensor]] = []
     order = torch.arange(columns)

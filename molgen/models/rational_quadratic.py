@@ -70,7 +70,7 @@ def linear_tailed(
 
     Returns the transformed values and log |derivative|, both shaped like ``values``.
     """
-    raw_x, raw_y, raw_d = parameters.split([bins, bins, bins - 1], -1)
+    raw_x, raw_y, raw_d = torch.tensor_split(parameters, (bins, 2 * bins), -1)
     ones = torch.ones_like(raw_d[..., :1])
     inside = values.abs() < bound
     safe = torch.where(inside, values, torch.zeros_like(values))
@@ -83,7 +83,7 @@ def circular(
     values: torch.Tensor, parameters: torch.Tensor, bins: int, *, inverse: bool
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """A spline of the circle [-pi, pi) that fixes -pi, with equal slopes at both ends; parameters (..., 3 * bins)."""
-    raw_x, raw_y, raw_d = parameters.split([bins, bins, bins], -1)
+    raw_x, raw_y, raw_d = torch.tensor_split(parameters, (bins, 2 * bins), -1)
     slopes = _slopes(raw_d)
     slopes = torch.cat([slopes, slopes[..., :1]], -1)
     return _transform(values, _knots(raw_x, math.pi), _knots(raw_y, math.pi), slopes, inverse=inverse)

@@ -145,7 +145,7 @@ class SplineFlow(nn.Module):
         """See :class:`molgen.models.base.GenerativeModel`."""
         t, r = self.standardise(positions.double())
         _, log_volume, _ = self.place(t, r)
-        z_t, z_r, log_derivative = self.pull(t.to(self.dtype), r.to(self.dtype))
+        _, z_r, log_derivative = self.pull(t.to(self.dtype), r.to(self.dtype))
         return (self.log_latent(z_r) + log_derivative).double() - log_volume - self.chart.log_order
 
     def in_domain(self, positions: torch.Tensor) -> torch.Tensor:
@@ -163,7 +163,7 @@ class SplineFlow(nn.Module):
     @torch.no_grad()
     def from_latent(self, latent: torch.Tensor) -> torch.Tensor:
         """See :class:`molgen.models.base.GenerativeModel`."""
-        z_t, z_r = latent.to(self.dtype).split([self.whitening.n_circular, self.whitening.n_linear], 1)
+        z_t, z_r = torch.tensor_split(latent.to(self.dtype), (self.whitening.n_circular,), 1)
         t, r, _ = self.push(z_t, z_r)
         return self.place(t, r)[0]
 

@@ -20,7 +20,7 @@ KIND = "demo"
 SYSTEM = "alanine-dipeptide"
 TIME_PS = 4000.0
 DRAWS = 20_000
-TRAINING = TrainingSettings(learn=LearnSettings(steps=700), refine=RefineSettings(rounds=40))
+TRAINING = TrainingSettings(learn=LearnSettings(steps=700), refine=RefineSettings(rounds=50))
 """Sized for about four idle minutes on two cores, all steps together."""
 
 

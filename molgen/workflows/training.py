@@ -37,6 +37,7 @@ KIND = "train"
 MAX_OUTSIDE = 0.01
 """Share of frames that may lie outside the system's domain; they are left out of training and counted."""
 GUARD_FRAMES = 8192
+GUARD_STATE_FRAMES = 100
 LIMIT_SHARE = 0.95
 """Share of ``--max-time`` that training plans for, so that the model is written before the limit."""
 
@@ -141,8 +142,12 @@ class _Session:
         inside = _inside_domain(flow, frames)
         outside = int((~inside).sum())
         frames = frames.select(inside)
-        training, held_out = self._prepare(flow, frames)
-        record = self._fit(flow, frames, training, held_out)
+        rows, held_out = split_blocks(
+            frames, validation_fraction=self.settings.learn.validation_fraction, seed=self.run.seed
+        )
+        labelled = self._label(flow, frames, rows)
+        guard = self._guard(frames, labelled, rows, held_out)
+        record = self._fit(flow, labelled.rows(torch.as_tensor(rows)), labelled.rows(torch.as_tensor(held_out)), guard)
         if outside:
             record.notes.append(f"{outside} frames outside the domain were left out.")
         evaluations = {"data": data_evaluations, "training": self.energy.counter.training}
@@ -178,44 +183,32 @@ class _Session:
             model_sha256=digest,
         )
 
-    def _split(self, frames: FrameSet) -> tuple[IntArray, IntArray]:
-        fraction = self.settings.learn.validation_fraction
-        return split_blocks(frames, validation_fraction=fraction, seed=self.run.seed)
-
-    def _prepare(self, flow: SplineFlow, frames: FrameSet) -> tuple[LabelledFrames, LabelledFrames]:
-        rows, held_out = self._split(frames)
+    def _label(self, flow: SplineFlow, frames: FrameSet, training_rows: IntArray) -> LabelledFrames:
+        """All frames with their energies and slopes, after the whitening was fitted to those for training."""
         positions = np.asarray(frames.positions, dtype=np.float64)
         with torch.no_grad():
-            flow.whitening.fit(flow.chart.encode(flow.chart.canonical(torch.as_tensor(positions[rows]))))
+            flow.whitening.fit(flow.chart.encode(flow.chart.canonical(torch.as_tensor(positions[training_rows]))))
         self.progress(ProgressEvent("label", 0, len(frames), "frames"))
         labelled = label_frames(flow, positions, self.energy)
-        if frames.log_weight is not None:
-            labelled = labelled.weighted(torch.as_tensor(frames.log_weight))
         self.progress(ProgressEvent("label", len(frames), len(frames), "frames"))
-        if not bool(torch.isfinite(labelled.potential).all()):
-            count = int((~torch.isfinite(labelled.potential)).sum())
+        infinite = int((~torch.isfinite(labelled.potential)).sum())
+        if infinite:
             raise InputError(
-                f"{count} of {len(frames)} frames have no finite energy.",
+                f"{infinite} of {len(frames)} frames have no finite energy.",
                 "Check the units, the order of the atoms and the force field.",
             )
-        return labelled.rows(torch.as_tensor(rows)), labelled.rows(torch.as_tensor(held_out))
+        weighted = frames.log_weight is not None
+        return labelled.weighted(torch.as_tensor(frames.log_weight)) if weighted else labelled
+
+    def _guard(self, frames: FrameSet, labelled: LabelledFrames, rows: IntArray, held_out: IntArray) -> Guard:
+        states = build_states(self.system)
+        found = states_of_frames(self.system, states, np.asarray(frames.positions, dtype=np.float64))
+        kept = guard_rows(found, len(states.names), rows, held_out)
+        return Guard(self.system, states, self.energy, labelled.rows(torch.as_tensor(kept)), found[kept])
 
     def _fit(
-        self, flow: SplineFlow, frames: FrameSet, training: LabelledFrames, held_out: LabelledFrames
+        self, flow: SplineFlow, training: LabelledFrames, held_out: LabelledFrames, guard: Guard
     ) -> TrainingRecord:
-        states = build_states(self.system)
-        # Frames that were learned from would flatter the model: the guard asks those held out.
-        _, held_out_rows = self._split(frames)
-        kept = held_out_rows[:: max(1, math.ceil(len(held_out_rows) / GUARD_FRAMES))]
-        index = torch.arange(0, len(held_out_rows), max(1, math.ceil(len(held_out_rows) / GUARD_FRAMES)))
-        positions = np.asarray(frames.positions[kept], dtype=np.float64)
-        guard = Guard(
-            self.system,
-            states,
-            self.energy,
-            held_out.rows(index),
-            states_of_frames(self.system, states, positions),
-        )
         limit = self.interruption.max_time_s
         trainer = Trainer(
             flow,
@@ -230,6 +223,20 @@ class _Session:
             interruption=self.interruption,
         )
         return trainer.run()
+
+
+def guard_rows(found: IntArray, states: int, training: IntArray, held_out: IntArray) -> IntArray:
+    """Rows of the frames by which the guard judges, given each frame's state ``found`` (n,).
+
+    Frames that were learned from flatter the model, so those held out are asked; only a state of which fewer than
+    ``GUARD_STATE_FRAMES`` are held out is judged by its training frames too.
+    """
+    chosen = [held_out[:: max(1, math.ceil(len(held_out) / GUARD_FRAMES))]]
+    for state in range(states):
+        if int((found[chosen[0]] == state).sum()) < GUARD_STATE_FRAMES:
+            learned = training[found[training] == state]
+            chosen.append(learned[:: max(1, math.ceil(len(learned) / GUARD_FRAMES))])
+    return np.unique(np.concatenate(chosen))
 
 
 @contextmanager

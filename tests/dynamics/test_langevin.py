@@ -17,9 +17,9 @@ def system() -> MolecularSystem:
     return found
 
 
-def dynamics(system: MolecularSystem, bias: FourierTorsionBias | None = None) -> MolecularDynamics:
+def dynamics(system: MolecularSystem, *biases: FourierTorsionBias) -> MolecularDynamics:
     return molecular_dynamics(
-        system, platform="Reference", timestep_ps=0.002, friction_per_ps=1.0, hydrogen_mass_da=3.0, bias=bias
+        system, platform="Reference", timestep_ps=0.002, friction_per_ps=1.0, hydrogen_mass_da=3.0, biases=biases
     )
 
 
@@ -66,11 +66,12 @@ def test_a_time_step_far_too_long_is_an_error_not_a_frame(system: MolecularSyste
         wild.run(system.positions[None], Piece(300.0, 400, 100), 1)
 
 
-def test_openmm_computes_the_bias_that_numpy_computes(system: MolecularSystem) -> None:
+def test_openmm_computes_the_sum_of_biases_that_numpy_computes(system: MolecularSystem) -> None:
     import openmm
 
-    bias = FourierTorsionBias((4, 6, 8, 14), ((1, -1.6, 10.0), (3, 0.4, 2.0)))
-    propagator = dynamics(system, bias)
+    phi = FourierTorsionBias((4, 6, 8, 14), ((1, -1.6, 10.0), (3, 0.4, 2.0)))
+    psi = FourierTorsionBias((6, 8, 14, 16), ((2, 0.7, 5.0),))
+    propagator = dynamics(system, phi, psi)
     propagator.run(system.positions[None], Piece(300.0, 10, 10), 1)
     context = propagator._context()
     plain = openmm.Context(
@@ -82,7 +83,7 @@ def test_openmm_computes_the_bias_that_numpy_computes(system: MolecularSystem) -
     for each in (context, plain):
         each.setPositions(system.positions)
         energies.append(each.getState(energy=True).getPotentialEnergy()._value)
-    expected = bias.energy(torsion_angles(system.positions[None], bias.atoms))[0]
+    expected = sum(bias.energy(torsion_angles(system.positions[None], bias.atoms))[0] for bias in (phi, psi))
     assert energies[0] - energies[1] == pytest.approx(expected, abs=1e-9)
 
 
