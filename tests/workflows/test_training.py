@@ -1,0 +1,173 @@
+"""Training as a run: what it refuses, what it repeats, and the double well from nothing to populations."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from molgen.errors import InputError, InterruptedRunError
+from molgen.interruption import Interruption
+from molgen.systems.loading import load_system
+from molgen.systems.system import MolecularSystem, System
+from molgen.training.settings import LearnSettings, RefineSettings, TrainingSettings
+from molgen.trajectories.shards import write_shard
+from molgen.workflows.reweighting import reweight
+from molgen.workflows.sampling import sample
+from molgen.workflows.simulation import simulate
+from molgen.workflows.training import plan_training, train
+
+TINY = TrainingSettings.parse(
+    {
+        "flow": {"hidden": 8, "bins": 4, "spline": 1, "torsion_hidden": 8, "torsion_bins": 4},
+        "learn": {"steps": 6, "batch": 32},
+        "refine": {"rounds": 1, "draws": 64, "steps": 1, "batch": 32},
+        "guard_draws": 128,
+        "torch_threads": 1,
+    },
+    source="test",
+)
+
+
+@pytest.fixture(scope="module")
+def dipeptide() -> MolecularSystem:
+    system = load_system("alanine-dipeptide")
+    assert isinstance(system, MolecularSystem)
+    return system
+
+
+def write_frames(path: Path, system: System, positions: np.ndarray, lineages: int = 4) -> Path:
+    lineage = np.sort(np.arange(len(positions)) % lineages)
+    write_shard(path, positions, lineage, system, system.temperature_k)
+    return path
+
+
+def shaken(system: System, n: int, seed: int = 1) -> np.ndarray:
+    """Frames around the system's structure, near enough to have finite energies."""
+    return np.asarray(system.positions + 0.002 * np.random.default_rng(seed).normal(size=(n, *system.positions.shape)))
+
+
+def test_a_mirrored_molecule_is_refused(dipeptide: MolecularSystem, tmp_path: Path) -> None:
+    data = write_frames(tmp_path / "mirrored.h5", dipeptide, shaken(dipeptide, 40) * np.array([-1.0, 1.0, 1.0]))
+    with pytest.raises(InputError, match=r"40 of 40 frames .* handedness"):
+        train(dipeptide, [data], tmp_path / "out", settings=TINY, platform="Reference")
+
+
+def test_frames_that_are_not_finite_are_refused(dipeptide: MolecularSystem, tmp_path: Path) -> None:
+    positions = shaken(dipeptide, 40)
+    positions[7, 3, 1] = np.nan
+    data = write_frames(tmp_path / "broken.h5", dipeptide, positions)
+    with pytest.raises(InputError, match="finite"):
+        train(dipeptide, [data], tmp_path / "out", settings=TINY, platform="Reference")
+    assert not (tmp_path / "out").exists()
+
+
+def test_frames_without_a_finite_energy_are_refused(dipeptide: MolecularSystem, tmp_path: Path) -> None:
+    positions = shaken(dipeptide, 40)
+    positions[7, 0] = positions[7, 21] + 1e-9
+    data = write_frames(tmp_path / "overlap.h5", dipeptide, positions)
+    with pytest.raises(InputError):
+        train(dipeptide, [data], tmp_path / "out", settings=TINY, platform="Reference")
+
+
+def test_few_frames_outside_the_domain_are_left_out_and_counted(dipeptide: MolecularSystem, tmp_path: Path) -> None:
+    positions = shaken(dipeptide, 200)
+    positions[0] *= np.array([-1.0, 1.0, 1.0])
+    data = write_frames(tmp_path / "one.h5", dipeptide, positions)
+    result = train(dipeptide, [data], tmp_path / "out", settings=TINY, seed=1, platform="Reference")
+    assert (result.frames, result.frames_outside_domain) == (199, 1)
+    assert any("1 frames outside the domain" in note for note in result.notes)
+
+
+def test_missing_data_are_refused(dipeptide: MolecularSystem, tmp_path: Path) -> None:
+    with pytest.raises(InputError):
+        train(dipeptide, [tmp_path / "nothing"], tmp_path / "out", settings=TINY, platform="Reference")
+    assert not (tmp_path / "out").exists()
+
+
+def well_frames(tmp_path: Path, n: int = 400) -> tuple[System, Path]:
+    system = load_system("double-well")
+    generator = np.random.default_rng(3)
+    x = generator.normal(generator.choice([-1.0, 1.0], n), 0.25).reshape(n, 1, 1)
+    return system, write_frames(tmp_path / "well.h5", system, generator.permutation(x))
+
+
+class StopAfter(Interruption):
+    """Asks to stop at the n-th look."""
+
+    def __init__(self, looks: int) -> None:
+        super().__init__()
+        self.looks = looks
+
+    @property
+    def reason(self) -> str | None:
+        self.looks -= 1
+        return "a test said so" if self.looks <= 0 else None
+
+
+def test_resumed_repeated_and_changed_runs(tmp_path: Path) -> None:
+    system, data = well_frames(tmp_path)
+    whole = train(system, [data], tmp_path / "whole", settings=TINY, seed=5)
+    with pytest.raises(InterruptedRunError):
+        train(system, [data], tmp_path / "parts", settings=TINY, seed=5, interruption=StopAfter(3))
+    parts = train(system, [data], tmp_path / "parts", settings=TINY)
+    assert parts.seed == 5
+    assert parts.model_sha256 == whole.model_sha256
+    other = train(system, [data], tmp_path / "other", settings=TINY, seed=6)
+    assert other.model_sha256 != whole.model_sha256
+    written = (tmp_path / "whole" / "model.safetensors").stat().st_mtime_ns
+    assert train(system, [data], tmp_path / "whole", settings=TINY).to_json() == whole.to_json()
+    assert (tmp_path / "whole" / "model.safetensors").stat().st_mtime_ns == written
+    changed = TINY.model_copy(update={"learn": LearnSettings(steps=7, batch=32)})
+    with pytest.raises(InputError, match=r"settings\.learn\.steps = 6"):
+        train(system, [data], tmp_path / "whole", settings=changed)
+
+
+def test_data_that_changed_are_noticed(tmp_path: Path) -> None:
+    system, data = well_frames(tmp_path)
+    train(system, [data], tmp_path / "out", settings=TINY, seed=5)
+    data.unlink()
+    well_frames(tmp_path, n=300)
+    with pytest.raises(InputError, match=r"data\..*well\.h5 = "):
+        train(system, [data], tmp_path / "out", settings=TINY)
+
+
+def test_the_plan_counts_what_training_then_takes(tmp_path: Path) -> None:
+    system, data = well_frames(tmp_path)
+    plan = plan_training(system, [data], settings=TINY)
+    result = train(system, [data], tmp_path / "out", settings=TINY, seed=1)
+    assert plan["frames"] == result.frames == 400
+    assert result.evaluations["training"] <= plan["evaluations"] + TINY.guard_draws
+    assert plan["steps"] == 7
+
+
+def test_the_double_well_from_nothing_to_populations(tmp_path: Path) -> None:
+    """Simulate, train, sample, reweight; seeds fixed. At 4 standard errors the false-alarm rate is 6e-5."""
+    system = load_system("double-well")
+    settings = TrainingSettings(
+        flow=replace_flow(hidden=16, bins=8, spline=2),
+        learn=LearnSettings(steps=120, batch=256, rate=5e-3, average=0.95),
+        refine=RefineSettings(rounds=5, draws=512, batch=256, rate=2e-3, guard_every=5, average=0.95),
+        guard_draws=1024,
+        torch_threads=1,
+    )
+    md = simulate(system, tmp_path / "md", mode="explore", time_ps=500.0, seed=1)
+    model = train(system, [md.directory], tmp_path / "model", settings=settings, seed=2)
+    draws = sample(model.directory, tmp_path / "ensemble", n=8000, seed=3)
+    result = reweight(draws.directory, tmp_path / "result", seed=4, allow_refused=True).to_json()
+    axis = np.linspace(-3.0, 3.0, 60_001)
+    boltzmann = np.exp(-5.0 * (axis**2 - 1.0) ** 2 - 0.5 * axis)
+    exact = boltzmann[axis >= 0].sum() / boltzmann.sum()
+    found = result["populations"]["right"]
+    error = (found["high"] - found["low"]) / (2 * 1.96)
+    assert 0.0 < error < 0.02
+    assert abs(found["value"] - exact) < 4.0 * error
+    assert found["value"] + result["populations"]["left"]["value"] == pytest.approx(1.0)
+    assert result["delta_f"]["right->left"]["value"] == pytest.approx(np.log(exact / (1.0 - exact)), abs=0.15)
+    assert result["ess_raw"] > 0.5
+    assert result["verdict"] in ("reliable", "caution")
+    assert result["audit"]["passed"]
+
+
+def replace_flow(**shape: Any) -> Any:
+    return TrainingSettings().flow.model_copy(update=shape)
