@@ -124,9 +124,10 @@ def make_run(
         frame = pieces[-1][-1]
         print(f"run {index}: {(piece_index + 1) * 0.5:g} ns", flush=True)
     positions = np.concatenate(pieces).astype(np.float32)
-    energy = open_energy(system, platform="Reference").reduced(positions, purpose="data")
-    weight = sum(bias.energy(torsion_angles(positions, bias.atoms)) for bias in biases)
-    weight = weight / thermal_energy(system.temperature_k)
+    exact = positions.astype(np.float64)
+    energy = open_energy(system, platform="Reference").reduced(exact, purpose="data")
+    bias_energy = np.sum([bias.energy(torsion_angles(exact, bias.atoms)) for bias in biases], axis=0)
+    weight = bias_energy / thermal_energy(system.temperature_k)
     with atomic_path(path) as temporary:
         np.savez(temporary, x=positions, e=energy, w=weight)
 
