@@ -249,7 +249,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("-o", "--output", type=Path, required=True, help="folder of intermediate files")
     parser.add_argument("--runs", type=int, default=4)
-    parser.add_argument("--piece-count", type=int, default=18, help="pieces of 0.5 ns in each run")
+    parser.add_argument("--piece-count", type=int, default=16, help="pieces of 0.5 ns in each run")
     parser.add_argument("--frames", type=int, default=20_000, help="largest number of frames to ship")
     parser.add_argument("--seed", type=int, default=20261)
     parser.add_argument("--ship", action="store_true", help="put the result into the system's folder")
