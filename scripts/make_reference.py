@@ -124,9 +124,10 @@ def make_run(
         frame = pieces[-1][-1]
         print(f"run {index}: {(piece_index + 1) * 0.5:g} ns", flush=True)
     positions = np.concatenate(pieces).astype(np.float32)
-    energy = open_energy(system, platform="Reference").reduced(positions, purpose="data")
-    weight = sum(bias.energy(torsion_angles(positions, bias.atoms)) for bias in biases)
-    weight = weight / thermal_energy(system.temperature_k)
+    exact = positions.astype(np.float64)
+    energy = open_energy(system, platform="Reference").reduced(exact, purpose="data")
+    bias_energy = np.sum([bias.energy(torsion_angles(exact, bias.atoms)) for bias in biases], axis=0)
+    weight = bias_energy / thermal_energy(system.temperature_k)
     with atomic_path(path) as temporary:
         np.savez(temporary, x=positions, e=energy, w=weight)
 
@@ -248,7 +249,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("-o", "--output", type=Path, required=True, help="folder of intermediate files")
     parser.add_argument("--runs", type=int, default=4)
-    parser.add_argument("--piece-count", type=int, default=18, help="pieces of 0.5 ns in each run")
+    parser.add_argument("--piece-count", type=int, default=16, help="pieces of 0.5 ns in each run")
     parser.add_argument("--frames", type=int, default=20_000, help="largest number of frames to ship")
     parser.add_argument("--seed", type=int, default=20261)
     parser.add_argument("--ship", action="store_true", help="put the result into the system's folder")
