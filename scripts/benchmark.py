@@ -157,7 +157,7 @@ def run_cost(options: argparse.Namespace) -> None:
         with torch.no_grad():
             t, r, _ = loaded.model.push(z_t, z_r)
         marks.append(time.process_time())
-        positions, _, _ = loaded.model.place(t, r)
+        loaded.model.place(t, r)
         marks.append(time.process_time())
         draws = loaded.model.sample(n, generator)
         marks.append(time.process_time())

@@ -110,7 +110,7 @@ def train(
         "system": system.name,
         "fingerprint": system.fingerprint,
         "temperature_k": system.temperature_k,
-        "data": [_identity(path) for path in paths],
+        "data": {str(path): _fingerprint(path) for path in paths},
         "settings": settings.model_dump(),
         "platform": name,
     }
@@ -269,10 +269,10 @@ def _inside_domain(flow: SplineFlow, frames: FrameSet) -> BoolArray:
     return inside
 
 
-def _identity(path: Path) -> dict[str, str]:
-    """A path and the hash of what it holds: the manifest of a run directory, or the file."""
+def _fingerprint(path: Path) -> str:
+    """SHA-256 of what a path holds: of the manifest of a run directory, or of the file."""
     manifest = path / MANIFEST
-    return {"path": str(path), "sha256": sha256_file(manifest if manifest.is_file() else path)}
+    return sha256_file(manifest if manifest.is_file() else path)
 
 
 def _stored(run: RunDirectory) -> TrainingResult:

@@ -15,7 +15,7 @@ from molgen.trajectories.shards import write_shard
 from molgen.workflows.reweighting import reweight
 from molgen.workflows.sampling import sample
 from molgen.workflows.simulation import simulate
-from molgen.workflows.training import plan_training, train
+from molgen.workflows.training import GUARD_STATE_FRAMES, guard_rows, plan_training, train
 
 TINY = TrainingSettings.parse(
     {
@@ -171,3 +171,14 @@ def test_the_double_well_from_nothing_to_populations(tmp_path: Path) -> None:
 
 def replace_flow(**shape: Any) -> Any:
     return TrainingSettings().flow.model_copy(update=shape)
+
+
+def test_the_guard_asks_held_out_frames_and_others_only_where_too_few_are_held_out() -> None:
+    rare, common = GUARD_STATE_FRAMES - 1, 10 * GUARD_STATE_FRAMES
+    states = np.repeat([0, 1, -1], [2 * rare, 2 * common, 10])
+    held_out = np.flatnonzero(np.arange(len(states)) % 2)
+    training = np.flatnonzero(np.arange(len(states)) % 2 == 0)
+    kept = guard_rows(states, 2, training, held_out)
+    assert set(held_out) <= set(kept)
+    assert set(kept) - set(held_out) == set(training[states[training] == 0])
+    assert list(kept) == sorted(set(kept))
