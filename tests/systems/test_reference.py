@@ -33,7 +33,8 @@ def system() -> MolecularSystem:
 @pytest.fixture(scope="module")
 def record(system: MolecularSystem) -> dict[str, Any]:
     assert system.reference_path is not None
-    return json.loads(system.reference_path.with_suffix(".json").read_text())
+    found: dict[str, Any] = json.loads(system.reference_path.with_suffix(".json").read_text())
+    return found
 
 
 @pytest.fixture(scope="module")
@@ -46,25 +47,29 @@ def test_weighted_frames_have_the_recorded_populations_and_energy(
 ) -> None:
     """Every second frame of those behind the record: within 2 of its standard errors, the data being fixed."""
     assert record["fingerprint"] == system.fingerprint
+    assert system.reference_path is not None
     frames = read_frames([system.reference_path], system)
     assert frames.log_weight is not None
     assert len(frames.positions) == record["shipped_frames"]
+    positions = frames.positions.astype(np.float64)
     weights = np.exp(frames.log_weight)
     states = build_states(system)
-    labels = states.assign(evaluate_cvs(system, frames.positions.astype(np.float64)))
+    labels = states.assign(evaluate_cvs(system, positions))
     for index, name in enumerate(states.names):
         figures = record["populations"][name]
         found = weights[labels == index].sum() / weights.sum()
         assert abs(found - figures["value"]) < 2 * figures["standard_error"]
-    assert domain_of(system).contains(frames.positions).all()
+    assert domain_of(system).contains(positions).all()
     few = slice(None, None, 10)
-    energy = open_energy(system, platform="Reference").reduced(frames.positions[few].astype(np.float64), purpose="data")
+    energy = open_energy(system, platform="Reference").reduced(positions[few], purpose="data")
     mean = np.average(energy, weights=weights[few])
     assert abs(mean - record["energy_kt"]["mean"]) < 1.0
 
 
 def test_weights_are_those_of_the_recorded_biases(system: MolecularSystem, record: dict[str, Any]) -> None:
+    assert system.reference_path is not None
     frames = read_frames([system.reference_path], system)
+    assert frames.log_weight is not None
     biases = [FourierTorsionBias(tuple(bias["atoms"]), bias["terms"]) for bias in record["biases"]]
     positions = frames.positions.astype(np.float64)
     energy = np.sum([bias.energy(torsion_angles(positions, bias.atoms)) for bias in biases], axis=0)
