@@ -19,7 +19,7 @@ DENSITY_TOLERANCE = (0.05, 1e-4)
 """The same for log q: positions are stored in single precision, 1e-7 nm, and models compute in it."""
 JACOBIAN_TOLERANCE = 0.1
 """Allowed spread over rows of log q minus its numerical value (a constant would only move ln Z)."""
-_STEP = 1e-3
+_STEP = 1e-5
 
 
 @dataclass(frozen=True)
