@@ -189,7 +189,7 @@ def main() -> None:
         command.add_argument("--workers", type=int, default=2)
         command.add_argument("-o", "--output", type=Path, required=True)
     demo.set_defaults(run=run_demo)
-    long.add_argument("--time", default="16ns")
+    long.add_argument("--time", default="8ns")
     long.add_argument("--draws", type=int, default=5)
     long.add_argument("--set", action="append", default=[])
     long.set_defaults(run=run_long)

@@ -12,7 +12,7 @@ class LearnSettings(Settings):
     The learning rate rises over ``warmup`` steps and falls linearly to ``final_rate`` of ``rate``.
     """
 
-    steps: PositiveInt = 2500
+    steps: PositiveInt = 1200
     batch: PositiveInt = 512
     rate: PositiveFloat = 1e-3
     final_rate: PositiveFloat = 0.1
@@ -31,7 +31,7 @@ class RefineSettings(Settings):
     clipped at their ``clip`` quantile for training only.
     """
 
-    rounds: NonNegativeInt = 150
+    rounds: NonNegativeInt = 120
     draws: PositiveInt = 2048
     steps: PositiveInt = 8
     keep: PositiveInt = 8
