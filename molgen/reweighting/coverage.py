@@ -22,7 +22,7 @@ MIN_STATE_RATIO = 0.1
 MIN_REFERENCE_FRAMES = 5
 """A state with fewer frames than this in the reference is not asked for."""
 
-CoverageSource = Literal["reference", "training frames"]
+CoverageSource = Literal["reference", "training frames", "reference and training frames"]
 
 
 @dataclass(frozen=True)
@@ -137,7 +137,7 @@ def from_training(training: Mapping[str, Any]) -> Coverage:
 
 
 def merge(first: Coverage, second: Coverage) -> Coverage:
-    """Both tests together; ``by`` is that of the first that was made."""
+    """Both tests together."""
     if not first.tested or not second.tested:
         return first if first.tested else second
-    return Coverage(tested=True, by=first.by, missing=(*first.missing, *second.missing))
+    return Coverage(tested=True, by="reference and training frames", missing=(*first.missing, *second.missing))

@@ -43,6 +43,7 @@ class TrainingRecord:
     seconds: dict[str, float] = field(default_factory=dict)
     evaluations: int = 0
     skipped: int = 0
+    guarded: bool = False
 
 
 class Trainer:
@@ -149,24 +150,37 @@ class Trainer:
         else:
             self._safe = optimisation.mean()
             report = self._judge(optimisation)
+            record.guarded = report.passed
             if not report.passed:
                 record.notes.append(f"Before energy training: {' '.join(report.reasons)}")
         limit = None if self.limit_s is None else max(0.0, self.limit_s - record.seconds.get("learn", 0.0))
         pace = Pace(options.rounds, limit, record.seconds.get("refine", 0.0))
-        while (fraction := pace.fraction(record.step)) < 1.0:
+        fraction = pace.fraction(record.step)
+        while fraction < 1.0:
             self._fresh.draw(child_seed(self.seed, "fresh", record.step))
             self._train_round(optimisation, fraction)
             record.step += 1
             record.seconds["refine"] = pace.elapsed_s
             self._report("refine", fraction)
-            if record.step % options.guard_every == 0 or pace.fraction(record.step) >= 1.0:
-                report = self._judge(optimisation)
-                if not report.passed:
-                    self.flow_revert(optimisation, report)
-                    return
-                self._safe = optimisation.mean()
+            fraction = pace.fraction(record.step)
+            if (record.step % options.guard_every == 0 or fraction >= 1.0) and not self._passes(optimisation):
+                return
             self._maybe_save(optimisation, {f"safe.{k}": v for k, v in enumerate(self._safe)} | self._fresh.state())
         optimisation.adopt(self._safe)
+
+    def _passes(self, optimisation: Optimisation) -> bool:
+        """Judge the averaged flow; False after a revert.
+
+        A flow that no check has passed yet cannot be lost: the energy may mend what the frames left wrong, and the
+        last finding stands in the record either way.
+        """
+        report = self._judge(optimisation)
+        if not report.passed and self.record.guarded:
+            self._revert(optimisation, report)
+            return False
+        self.record.guarded = report.passed
+        self._safe = optimisation.mean()
+        return True
 
     def _train_round(self, optimisation: Optimisation, fraction: float) -> None:
         options = self.settings.refine
@@ -179,7 +193,7 @@ class Trainer:
             loss = loss + forward_path_loss(self.flow, self._fresh.batch(half, generator), options.likelihood_share)
             self._count(optimisation.step(0.5 * loss, rate))
 
-    def flow_revert(self, optimisation: Optimisation, report: GuardReport) -> None:
+    def _revert(self, optimisation: Optimisation, report: GuardReport) -> None:
         """Back to the last parameters that the guard let pass; the stage ends."""
         optimisation.adopt(self._safe)
         self.record.notes.append(f"Energy training stopped and reverted: {' '.join(report.reasons)}")

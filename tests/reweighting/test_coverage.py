@@ -61,6 +61,6 @@ def test_the_guard_of_training_reaches_the_verdict() -> None:
     assert "state b" in from_training({"states": {"guard": [good, bad]}}).missing[0]
     assert not from_training({}).tested
     both = merge(Coverage(True, "reference", ("x",)), from_training({"states": [bad]}))
-    assert both.by == "reference"
+    assert both.by == "reference and training frames"
     assert len(both.missing) == 2
     assert merge(Coverage(False), from_training({"states": [good]})).by == "training frames"
