@@ -21,13 +21,13 @@ class Counting:
 
 
 class EverySecond(Domain):
-    def kept(self, positions: FloatArray) -> BoolArray:
+    def contains(self, positions: FloatArray) -> BoolArray:
         object.__setattr__(self, "calls", getattr(self, "calls", 0) + 1)
         return np.array([self.calls % 2 == 1])  # type: ignore[attr-defined]
 
 
 class Never(Domain):
-    def kept(self, positions: FloatArray) -> BoolArray:
+    def contains(self, positions: FloatArray) -> BoolArray:
         return np.zeros(len(positions), dtype=np.bool_)
 
 

@@ -10,9 +10,9 @@ def test_explore_spends_the_time_it_was_given_on_hot_and_cold_runs_together() ->
     plan = plan_explore(system, SimulationSettings(), 5000.0)
     spent_ps = plan.evaluations * 0.002
     assert 5000.0 - 49.0 < spent_ps <= 5000.0
-    assert plan.frames == sum(plan.seeds) * 100
+    assert plan.frames == sum(plan.seeds) * 400
     assert plan.segment.temperature_k == 300.0
-    assert plan.interval.temperature_k == 700.0
+    assert plan.interval.temperature_k == 900.0
     assert sum(end - first for _, first, end in plan.batches) == sum(plan.seeds)
 
 
@@ -26,7 +26,7 @@ def test_a_time_too_short_is_refused_with_the_shortest_that_would_do() -> None:
     system = load_system("alanine-dipeptide")
     with pytest.raises(UsageError, match="58ps"):
         plan_explore(system, SimulationSettings(), 57.0)
-    assert plan_explore(system, SimulationSettings(), 58.0).frames == 100
+    assert plan_explore(system, SimulationSettings(), 58.0).frames == 400
     with pytest.raises(UsageError, match="too short"):
         plan_plain(system, SimulationSettings(), 16.0)
 
