@@ -25,6 +25,7 @@ from molgen.progress import Progress, ProgressEvent, silent
 from molgen.rundir import MANIFEST, RunDirectory
 from molgen.seeds import child_seed
 from molgen.systems.system import MolecularSystem, System
+from molgen.training.checkpoint import CHECKPOINT
 from molgen.training.guard import Guard, states_of_frames
 from molgen.training.labelled import LabelledFrames, label_frames
 from molgen.training.settings import TrainingSettings
@@ -123,6 +124,7 @@ def train(
             session = _Session(run, system, settings, energy, progress, interruption)
             result = session.train(_thinned(frames, settings.learn.max_frames), frames.evaluations)
         run.finish(result.to_json(), artifacts=["model.safetensors", "model.json"])
+        (run.path / CHECKPOINT).unlink(missing_ok=True)
     return result
 
 
