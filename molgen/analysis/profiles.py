@@ -1,7 +1,9 @@
 """Free-energy profiles along one or two collective variables, F = -ln p in kT with the minimum at 0.
 
-Weighted histograms without a pseudocount: an empty bin is NaN, not a large number. Intervals are those of ln p of each
-bin by the delta method; the shift to the minimum is taken as exact.
+Weighted histograms without a pseudocount: a bin that is empty, or that holds too few effective draws to be believed,
+is NaN and not a large number. On a barrier a few draws with tiny weights would show a free energy far too high with
+an interval far too narrow, because the draws that carry the bin's weight were not made. Intervals are those of ln p of
+each bin by the delta method; the shift to the minimum is taken as exact.
 """
 
 from collections.abc import Sequence
@@ -12,10 +14,13 @@ import numpy as np
 from molgen.analysis.intervals import WeightedRows
 from molgen.arrays import FloatArray, IntArray
 
+MIN_EFFECTIVE = 5.0
+"""Kish's number of effective draws that a bin needs: (Σ w)² / Σ w² over the draws in it."""
+
 
 @dataclass(frozen=True)
 class Profile:
-    """F, low and high in kT on the cells of ``edges`` (one array of edges a variable); NaN where empty."""
+    """F, low and high in kT on the cells of ``edges`` (one array of edges a variable); NaN where not known."""
 
     edges: tuple[FloatArray, ...]
     free_energy: FloatArray
@@ -49,13 +54,15 @@ def free_energy_profile(
     cell = _cells(rows, values, edges, periodic)
     size = int(np.prod(shape))
     mass: FloatArray = np.bincount(cell[cell >= 0], weights=rows.share[cell >= 0], minlength=size).astype(np.float64)
+    squares = np.bincount(cell[cell >= 0], weights=rows.share[cell >= 0] ** 2, minlength=size)
+    known = mass**2 >= MIN_EFFECTIVE * np.maximum(squares, np.finfo(np.float64).tiny)
     error = _standard_errors(rows, cell, mass)
     volume = np.ones(shape)
     for axis, edge in enumerate(edges):
         volume = volume * np.diff(edge).reshape([-1 if axis == k else 1 for k in range(len(edges))])
     with np.errstate(divide="ignore", invalid="ignore"):
-        free = np.where(mass > 0.0, -np.log(mass / volume.ravel()), np.nan)
-        half = rows.quantile * np.where(mass > 0.0, error / mass, np.nan)
+        free = np.where(known, -np.log(mass / volume.ravel()), np.nan)
+        half = rows.quantile * np.where(known, error / mass, np.nan)
     if np.any(np.isfinite(free)):
         free = free - np.nanmin(free)
     grids = (np.reshape(item, shape) for item in (free, free - half, free + half))

@@ -37,16 +37,16 @@ def test_standard_errors_equal_those_of_single_populations() -> None:
 
 def test_periodic_values_are_wrapped_and_empty_bins_are_nan() -> None:
     edges = grid_edges([], periodic=True, bins=4)
-    rows = WeightedRows.from_log_weight(np.array([0.0, 0.0, -np.inf]))
-    profile = free_energy_profile(rows, [np.array([0.1, 0.1 + 2 * np.pi, -2.0])], [edges], [True])
+    rows = WeightedRows.from_log_weight(np.tile([0.0, 0.0, -np.inf], 5))
+    profile = free_energy_profile(rows, [np.tile([0.1, 0.1 + 2 * np.pi, -2.0], 5)], [edges], [True])
     assert profile.free_energy[2] == 0.0
     assert np.isnan(profile.free_energy[[0, 1, 3]]).all()
 
 
 def test_two_dimensions_are_x_by_y() -> None:
-    rows = WeightedRows.from_log_weight(np.log([0.75, 0.25]))
+    rows = WeightedRows.from_log_weight(np.tile(np.log([0.75, 0.25]), 10))
     edges = [np.array([0.0, 1.0, 2.0]), np.array([0.0, 1.0, 2.0, 3.0])]
-    profile = free_energy_profile(rows, [np.array([0.5, 1.5]), np.array([0.5, 2.5])], edges, [False, False])
+    profile = free_energy_profile(rows, [np.tile([0.5, 1.5], 10), np.tile([0.5, 2.5], 10)], edges, [False, False])
     assert profile.free_energy.shape == (2, 3)
     assert profile.free_energy[1, 2] == pytest.approx(np.log(3))
 
@@ -56,3 +56,14 @@ def test_edges_span_all_samples() -> None:
     assert edges[0] < 0.01
     assert edges[-1] > 3.99
     assert len(edges) == 11
+
+
+def test_a_bin_of_few_effective_draws_is_left_open() -> None:
+    x = np.concatenate([np.full(50, 0.5), np.full(50, 1.5), np.full(50, 2.5)])
+    log_weight = np.zeros(150)
+    log_weight[100:] = -30.0  # a barrier whose draws all carry next to nothing but one: no estimate, no interval
+    log_weight[100] = -10.0
+    rows = WeightedRows.from_log_weight(log_weight)
+    profile = free_energy_profile(rows, [x], [np.array([0.0, 1.0, 2.0, 3.0])], [False])
+    assert np.isfinite(profile.free_energy[:2]).all()
+    assert np.isnan([profile.free_energy[2], profile.low[2], profile.high[2]]).all()
