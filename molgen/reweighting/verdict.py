@@ -66,11 +66,16 @@ def _figure(value: float) -> str:
     return f"{value:.2f}" if math.isfinite(value) else "not a finite number"
 
 
+def _occupied(evidence: Evidence) -> Iterable[StateDiagnostics]:
+    """States with weight; of an empty one :func:`_too_few` says all there is to say."""
+    return (state for state in evidence.states if state.ess != 0.0)
+
+
 def _tail(evidence: Evidence) -> Iterable[str]:
     w = evidence.weights
     if _above(w.pareto_k, w.pareto_k_threshold):
         yield f"The Pareto k of the weights is {_figure(w.pareto_k)}, above {w.pareto_k_threshold:.2f}."
-    for state in evidence.states:
+    for state in _occupied(evidence):
         if _above(state.pareto_k, state.pareto_k_threshold):
             limit = state.pareto_k_threshold
             yield f"The Pareto k of the weights in {state.name} is {_figure(state.pareto_k)}, above {limit:.2f}."
@@ -81,14 +86,16 @@ def _too_few(evidence: Evidence) -> Iterable[str]:
     if _below(total, MIN_STATE_ESS):
         yield f"All draws together are worth {total:.0f} effective samples, fewer than {MIN_STATE_ESS:.0f}."
     for state in evidence.states:
-        if _below(state.ess, MIN_STATE_ESS):
+        if state.ess == 0.0:
+            yield f"No draw with any weight is in state {state.name}."
+        elif _below(state.ess, MIN_STATE_ESS):
             yield f"State {state.name} has {state.ess:.0f} effective samples, fewer than {MIN_STATE_ESS:.0f}."
 
 
 def _one_weight(evidence: Evidence) -> Iterable[str]:
     if _above(evidence.weights.largest_weight_share, MAX_LARGEST_SHARE):
         yield f"One draw carries {evidence.weights.largest_weight_share:.1%} of all weight."
-    for state in evidence.states:
+    for state in _occupied(evidence):
         if _above(state.largest_weight_share, MAX_LARGEST_SHARE):
             yield f"One draw carries {state.largest_weight_share:.1%} of the weight of {state.name}."
 

@@ -70,3 +70,8 @@ def test_worst_keeps_every_reason_once() -> None:
     late = worst([Verdict("caution", ("c.",)), Verdict("refused", ("a.",))])
     assert late.reasons[0] == "a."
     assert worst([]) == Verdict("reliable")
+
+
+def test_an_empty_state_is_refused_with_one_reason() -> None:
+    verdict = judge(_state(ess=0.0, pareto_k=math.nan, pareto_k_threshold=0.0, largest_weight_share=1.0, share=0.0))
+    assert verdict == Verdict("refused", ("No draw with any weight is in state alpha_l.",))
