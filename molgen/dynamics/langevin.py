@@ -46,6 +46,7 @@ class MolecularDynamics:
         integrator.setRandomNumberSeed(child_seed(seed, "noise", bits=31))
         context.reinitialize()
         context.setPositions(np.ascontiguousarray(frame, dtype=np.float64))
+        context.applyConstraints(integrator.getConstraintTolerance())
         context.setVelocitiesToTemperature(piece.temperature_k, child_seed(seed, "velocities", bits=31))
         frames = np.empty((piece.frames, *frame.shape))
         try:

@@ -18,18 +18,28 @@ MACROCYCLE = 9
 def rotatable_bonds(topology: MolecularTopology, system_xml: str) -> tuple[Bond, ...]:
     """Bonds ``(i, j)``, ``i < j``, that turn: neither end is the last atom, no small ring, no amide, no double bond.
 
-    A double bond is told by the force field's own two-fold torsion terms (:data:`PLANARITY_BARRIER`).
+    A double bond is told by the force field's own two-fold torsion terms (:data:`PLANARITY_BARRIER`). Bonds of a
+    carbon with two neighbours (nitriles, alkynes) are left out: a torsion about them has no meaning.
     """
     neighbours = topology.neighbours()
-    barriers = planarity_barriers(topology, system_xml)
+    return tuple(
+        bond
+        for bond in unhindered_bonds(topology, system_xml)
+        if not any(topology.atoms[k].element == "C" and len(neighbours[k]) == 2 for k in bond)
+    )
+
+
+def unhindered_bonds(topology: MolecularTopology, system_xml: str) -> tuple[Bond, ...]:
+    """As :func:`rotatable_bonds`, with the bonds of two-coordinate carbons, about which what lies beyond turns."""
+    neighbours = topology.neighbours()
+    planar = set(planar_bonds(topology, system_xml))
     return tuple(
         (i, j)
         for i, j in topology.bonds
         if len(neighbours[i]) > 1
         and len(neighbours[j]) > 1
         and not 0 < ring_size(neighbours, i, j) < MACROCYCLE
-        and not is_amide(topology, neighbours, i, j)
-        and barriers.get((i, j), 0.0) <= PLANARITY_BARRIER
+        and (i, j) not in planar
     )
 
 
