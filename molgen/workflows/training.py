@@ -199,8 +199,8 @@ class _Session:
                 f"{infinite} of {len(frames)} frames have no finite energy.",
                 "Check the units, the order of the atoms and the force field.",
             )
-        weighted = frames.log_weight is not None
-        return labelled.weighted(torch.as_tensor(frames.log_weight)) if weighted else labelled
+        weight = frames.total_log_weight
+        return labelled if weight is None else labelled.weighted(torch.as_tensor(weight))
 
     def _guard(self, frames: FrameSet, labelled: LabelledFrames, rows: IntArray, held_out: IntArray) -> Guard:
         states = build_states(self.system)
