@@ -37,6 +37,9 @@ def print_figures(command: str, result: Mapping[str, Any], directory: Path) -> N
     for key, value in result.items():
         if isinstance(value, (str, int, float)) or key == "evaluations":
             _print_entry(console, key, value)
+    if "state_conditions" in result:
+        conditions = [f"{name}: {where}" for name, where in result["state_conditions"].items()]
+        _print_entry(console, "states", conditions or "none, so that coverage is untested")
     _print_entry(console, "directory", str(directory))
 
 

@@ -3,7 +3,7 @@
 import json
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +17,7 @@ from molgen.ensemble import EnsembleReader
 from molgen.errors import InputError, RefusedError
 from molgen.files import to_plain
 from molgen.interruption import Interruption
-from molgen.observables.states import StateSet, build_states
+from molgen.observables.states import StateSet, build_states, with_states
 from molgen.observables.table import build_cvs
 from molgen.progress import Progress, ProgressEvent, silent
 from molgen.provenance import provenance
@@ -154,8 +154,7 @@ def plan_reweighting(
 def _with_states(system: System, states: Mapping[str, str] | None) -> System:
     if states is None:
         return system
-    sections = tuple(StateSection(name=name, where=where) for name, where in states.items())
-    return replace(system, definition=system.definition.model_copy(update={"state": sections}))
+    return with_states(system, tuple(StateSection(name=name, where=where) for name, where in states.items()))
 
 
 def _reweight(
