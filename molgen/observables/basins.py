@@ -21,7 +21,10 @@ import numpy as np
 from molgen.arrays import BoolArray, FloatArray, IntArray
 from molgen.observables.barriers import Basins, Grid, part
 from molgen.observables.base import CollectiveVariable
+from molgen.observables.table import build_cvs
 from molgen.systems.definition import StateSection
+from molgen.systems.rotation import symmetric_rotor
+from molgen.systems.system import MolecularSystem, System
 
 MAX_STATES = 8
 MIN_SHARE = 0.005
@@ -109,14 +112,24 @@ def find_states(
 
     ``values`` (n,) in rad (or reduced units) of every collective variable; only torsions and, for analytic systems,
     positions are used. ``lineage`` (n,) numbers independent pieces of dynamics (each frame its own if None);
-    ``weight`` (n,) weighs the density, never the number of frames a basin needs. Bounds are whole degrees. Nothing is
-    random. Empty where no barrier is found: a single state says nothing.
+    ``weight`` (n,) weighs the density (scaled to Kish's number of frames), never the number of frames a basin needs.
+    Bounds are whole degrees. Nothing is random. Empty where no barrier is found: a single state says nothing.
     """
     leaves = find_basins(values, cvs, lineage=lineage, weight=weight, max_states=max_states, min_share=min_share)
     if len(leaves) < 2:
         return ()
     units = {name: "deg" if cv.periodic else "" for name, cv in cvs.items()}
     return tuple(StateSection(name=f"s{k + 1}", where=leaf.where(units)) for k, leaf in enumerate(leaves))
+
+
+def parting_cvs(system: System) -> dict[str, CollectiveVariable]:
+    """The variables of ``system`` by which its frames may be parted: no torsion whose turning changes nothing."""
+    chosen = dict(build_cvs(system))
+    if isinstance(system, MolecularSystem):
+        for section in system.definition.cv:
+            if section.torsion is not None and symmetric_rotor(system.topology, section.torsion[1:3]):
+                del chosen[section.name]
+    return chosen
 
 
 def find_basins(
@@ -167,7 +180,7 @@ def _usable(
     for name in chosen:
         finite &= np.isfinite(values[name])
     lineage = np.arange(n) if lineage is None else lineage
-    weight = np.ones(n) if weight is None else weight / max(float(np.mean(weight)), 1e-300)
+    weight = np.ones(n) if weight is None else _effective(weight)
     scaled = {name: np.rad2deg(values[name]) if cvs[name].periodic else values[name] for name in chosen}
     return _Frames(
         {name: scaled[name][finite] for name in chosen},
@@ -176,6 +189,12 @@ def _usable(
         lineage[finite],
         min_share,
     )
+
+
+def _effective(weight: FloatArray) -> FloatArray:
+    """Weights (n,) scaled to sum to Kish's number of frames: a heavy one is no crowd."""
+    squares = float(np.sum(weight**2))
+    return np.asarray(weight * (np.sum(weight) / squares if squares > 0.0 else 0.0), dtype=np.float64)
 
 
 def _best_split(index: int, leaf: Leaf, frames: _Frames, most: int) -> _Split | None:

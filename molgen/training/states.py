@@ -4,9 +4,9 @@ import numpy as np
 
 from molgen.coordinates.domain import domain_of
 from molgen.errors import InputError
-from molgen.observables.basins import find_states
+from molgen.observables.basins import find_states, parting_cvs
 from molgen.observables.states import build_states, with_states
-from molgen.observables.table import build_cvs, evaluate_cvs
+from molgen.observables.table import evaluate_cvs
 from molgen.observables.where import OTHERWISE
 from molgen.systems.system import System
 from molgen.training.settings import StateSettings
@@ -40,7 +40,7 @@ def system_with_states(system: System, frames: FrameSet, settings: StateSettings
     weight = None if frames.log_weight is None else np.exp(frames.log_weight - np.max(frames.log_weight))
     found = find_states(
         values,
-        build_cvs(system),
+        parting_cvs(system),
         lineage=frames.lineage,
         weight=weight,
         max_states=settings.max,

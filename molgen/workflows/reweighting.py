@@ -2,6 +2,7 @@
 
 import json
 import math
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -119,6 +120,7 @@ def reweight(
     with RunDirectory.open(output, kind="reweight", config=config, seed=seed) as run:
         record = run.read_json("result.json") if run.complete else None
         if record is None:
+            run.record(ensemble=str(file.resolve()), ensemble_beside=os.path.relpath(file, output))
             target = reader.header.temperature_k if temperature_k is None else temperature_k
             loaded = find_model(ensemble, reader.header, model)
             with open_executor(workers) as executor:
