@@ -7,6 +7,7 @@ if TYPE_CHECKING:
     from molgen.dynamics.schedule import SimulationSettings
     from molgen.training.settings import TrainingSettings
     from molgen.workflows.demonstration import DemoResult, demo, plan_demo
+    from molgen.workflows.initialisation import InitResult, init
     from molgen.workflows.reweight_settings import ReweightSettings
     from molgen.workflows.reweighting import ReweightResult, plan_reweighting, reweight
     from molgen.workflows.sampling import SamplingResult, SamplingSettings, plan_sampling, sample
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from molgen.workflows.training import TrainingResult, plan_training, train
 
 _MODULES = {
+    "initialisation": ("init", "InitResult"),
     "simulation": ("simulate", "SimulationSettings", "SimulationResult", "plan_simulation"),
     "training": ("train", "TrainingSettings", "TrainingResult", "plan_training"),
     "sampling": ("sample", "SamplingSettings", "SamplingResult", "plan_sampling"),
@@ -25,6 +27,7 @@ _HOME = {name: module for module, names in _MODULES.items() for name in names}
 
 __all__ = [
     "DemoResult",
+    "InitResult",
     "ReweightResult",
     "ReweightSettings",
     "SamplingResult",
@@ -34,6 +37,7 @@ __all__ = [
     "TrainingResult",
     "TrainingSettings",
     "demo",
+    "init",
     "plan_demo",
     "plan_reweighting",
     "plan_sampling",
