@@ -50,3 +50,19 @@ def print_reweighting(result: Mapping[str, Any], *, as_json: bool, allow_refused
     if result["verdict"] == "refused" and not allow_refused:
         sys.stdout.flush()
         raise typer.Exit(RefusedError.exit_code)
+
+
+def print_export(result: Mapping[str, Any], *, as_json: bool) -> None:
+    """How many frames were written, what they are worth, and their files."""
+    if as_json:
+        print_json(result)
+    else:
+        tables.print_export(result)
+
+
+def print_conformers(result: Mapping[str, Any], *, as_json: bool) -> None:
+    """Conformers with populations and free energies, and their files."""
+    if as_json:
+        print_json(result)
+    else:
+        tables.print_conformers(result)

@@ -8,7 +8,16 @@ from molgen.systems.sequence import PeptideSequence
 from molgen.systems.topology import Atom, MolecularTopology
 
 # The name in PDB files of residues and atoms that the force field calls otherwise.
-_PDB_RESIDUES = {"HID": "HIS", "HIE": "HIS", "HIP": "HIS", "CYX": "CYS", "CYM": "CYS", "ASH": "ASP", "GLH": "GLU", "LYN": "LYS"}
+_PDB_RESIDUES = {
+    "HID": "HIS",
+    "HIE": "HIS",
+    "HIP": "HIS",
+    "CYX": "CYS",
+    "CYM": "CYS",
+    "ASH": "ASP",
+    "GLH": "GLU",
+    "LYN": "LYS",
+}
 _NME_ATOMS = {"CH3": "C", "HH31": "H1", "HH32": "H2", "HH33": "H3"}
 
 

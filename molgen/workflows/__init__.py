@@ -6,7 +6,9 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from molgen.dynamics.schedule import SimulationSettings
     from molgen.training.settings import TrainingSettings
+    from molgen.workflows.conformer_export import ConformersResult, conformers, plan_conformers
     from molgen.workflows.demonstration import DemoResult, demo, plan_demo
+    from molgen.workflows.exporting import ExportResult, export, plan_export
     from molgen.workflows.initialisation import InitResult, init
     from molgen.workflows.reweight_settings import ReweightSettings
     from molgen.workflows.reweighting import ReweightResult, plan_reweighting, reweight
@@ -21,12 +23,16 @@ _MODULES = {
     "sampling": ("sample", "SamplingSettings", "SamplingResult", "plan_sampling"),
     "reweighting": ("reweight", "ReweightResult", "plan_reweighting"),
     "reweight_settings": ("ReweightSettings",),
+    "exporting": ("export", "ExportResult", "plan_export"),
+    "conformer_export": ("conformers", "ConformersResult", "plan_conformers"),
     "demonstration": ("demo", "DemoResult", "plan_demo"),
 }
 _HOME = {name: module for module, names in _MODULES.items() for name in names}
 
 __all__ = [
+    "ConformersResult",
     "DemoResult",
+    "ExportResult",
     "InitResult",
     "ReweightResult",
     "ReweightSettings",
@@ -36,9 +42,13 @@ __all__ = [
     "SimulationSettings",
     "TrainingResult",
     "TrainingSettings",
+    "conformers",
     "demo",
+    "export",
     "init",
+    "plan_conformers",
     "plan_demo",
+    "plan_export",
     "plan_reweighting",
     "plan_sampling",
     "plan_simulation",

@@ -77,7 +77,9 @@ def init(
     _check_arguments(locals())
     chosen = name or _name_of(output)
     if sequence is not None:
-        molecule = _from_sequence(sequence, chosen, termini or "capped", 7.0 if ph is None else ph, variants, disulphides)
+        molecule = _from_sequence(
+            sequence, chosen, termini or "capped", 7.0 if ph is None else ph, variants, disulphides
+        )
     elif pdb is not None:
         from molgen.systems.pdb_input import molecule_from_pdb
 

@@ -66,7 +66,9 @@ def init(
         typer.Option("--forcefield", metavar="A.XML,B.XML", help="Force field of --pdb instead of amber99sbildn, OBC."),
     ] = None,
     chain: Annotated[str | None, typer.Option("--chain", metavar="ID", help="The one chain of --pdb to take.")] = None,
-    name: Annotated[str | None, typer.Option("--name", help="The system's name; that of the folder if not given.")] = None,
+    name: Annotated[
+        str | None, typer.Option("--name", help="The system's name; that of the folder if not given.")
+    ] = None,
     temperature: Annotated[float, typer.Option("--temperature", metavar="K", min=1.0, help="In kelvin.")] = 300.0,
     cis_trans: Annotated[
         CisTrans, typer.Option("--cis-trans", help="Whether peptide bonds may turn between cis and trans.")
