@@ -33,6 +33,14 @@ def print_result(command: str, result: Mapping[str, Any], directory: Path, *, as
         tables.print_figures(command, result, directory)
 
 
+def print_init(result: Mapping[str, Any], *, as_json: bool) -> None:
+    """What ``init`` made, what it chose, and the commands that come next."""
+    if as_json:
+        print_json(result)
+    else:
+        tables.print_init(result)
+
+
 def print_reweighting(result: Mapping[str, Any], *, as_json: bool, allow_refused: bool) -> None:
     """Populations, free energies and verdict; exit 4 if it is ``refused`` and that was not allowed."""
     if as_json:

@@ -43,6 +43,24 @@ def print_figures(command: str, result: Mapping[str, Any], directory: Path) -> N
     _print_entry(console, "directory", str(directory))
 
 
+def print_init(result: Mapping[str, Any]) -> None:
+    """A new system: atoms, variables, choices, files, next commands."""
+    console = _console()
+    console.print(f"init made {result['system']}.", style="bold", highlight=False)
+    _print_entry(console, "atoms", result["n_atoms"])
+    _print_entry(console, "temperature", f"{result['temperature_k']:g} K")
+    _print_entry(console, "collective variables", " ".join(result["cvs"]) or "none")
+    for key in ("choices", "files"):
+        if result[key]:
+            _print_entry(console, key, result[key])
+    folder = Path(result["directory"])
+    commands = (
+        f"molgen simulate {result['files'][0]} --explore --time 20ns -o {folder / 'md'}",
+        f"molgen train {result['files'][0]} {folder / 'md'} -o {folder / 'model'} --max-time 30m",
+    )
+    _print_entry(console, "next", commands)
+
+
 def print_reweighting(result: Mapping[str, Any]) -> None:
     """Populations, free-energy differences, weights, verdict and reasons, path of the report."""
     console = _console()

@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from molgen.workflows.conformer_export import ConformersResult, conformers, plan_conformers
     from molgen.workflows.demonstration import DemoResult, demo, plan_demo
     from molgen.workflows.exporting import ExportResult, export, plan_export
+    from molgen.workflows.initialisation import InitResult, init
     from molgen.workflows.reweight_settings import ReweightSettings
     from molgen.workflows.reweighting import ReweightResult, plan_reweighting, reweight
     from molgen.workflows.sampling import SamplingResult, SamplingSettings, plan_sampling, sample
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from molgen.workflows.training import TrainingResult, plan_training, train
 
 _MODULES = {
+    "initialisation": ("init", "InitResult"),
     "simulation": ("simulate", "SimulationSettings", "SimulationResult", "plan_simulation"),
     "training": ("train", "TrainingSettings", "TrainingResult", "plan_training"),
     "sampling": ("sample", "SamplingSettings", "SamplingResult", "plan_sampling"),
@@ -31,6 +33,7 @@ __all__ = [
     "ConformersResult",
     "DemoResult",
     "ExportResult",
+    "InitResult",
     "ReweightResult",
     "ReweightSettings",
     "SamplingResult",
@@ -42,6 +45,7 @@ __all__ = [
     "conformers",
     "demo",
     "export",
+    "init",
     "plan_conformers",
     "plan_demo",
     "plan_export",
