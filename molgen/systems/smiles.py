@@ -115,12 +115,14 @@ def _check_stereo(molecule: Any, smiles: str) -> None:
 
 
 def _conformer(hydrogenated: Any, molecule: Any, smiles: str, seed: int) -> tuple[FloatArray, int]:
-    """Positions (N, 3) in nm of the lowest minimum with the right stereo, and of how many; it stays in ``hydrogenated``."""
+    """Positions (N, 3) in nm of the lowest minimum with the right stereo, and of how many; kept in ``hydrogenated``."""
     from rdkit import Chem
     from rdkit.Chem import rdForceFieldHelpers
 
     candidates = _embedded(hydrogenated, seed)
-    outcome = rdForceFieldHelpers.MMFFOptimizeMoleculeConfs(candidates, numThreads=1, maxIters=500)
+    outcome = []
+    if candidates.GetNumConformers():
+        outcome = rdForceFieldHelpers.MMFFOptimizeMoleculeConfs(candidates, numThreads=1, maxIters=500)
     right = []
     for conformer, (_, energy) in zip(candidates.GetConformers(), outcome, strict=True):
         single = Chem.Mol(candidates, confId=conformer.GetId())
@@ -150,7 +152,7 @@ def _embedded(hydrogenated: Any, seed: int) -> Any:
         parameters.randomSeed = child_seed(seed, "smiles", bits=31)
         parameters.numThreads = 1
         parameters.useRandomCoords = random_start
-        parameters.maxIterations = 50
+        parameters.maxIterations = 20
         if len(rdDistGeom.EmbedMultipleConfs(candidates, number, parameters)) > 0:
             break
     return candidates
