@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from molgen.observables.basins import find_basins, find_states
+from molgen.observables.basins import find_basins, find_states, parting_cvs
 from molgen.observables.states import StateSet, states_of
 from molgen.observables.table import build_cvs, evaluate_cvs
 from molgen.systems import load_system
@@ -174,6 +174,14 @@ def test_an_analytic_system_is_parted_along_its_coordinates_in_plain_numbers() -
     label = states_of(bare.definition, found).assign({"x": x})
     assert np.mean(label == np.repeat([0, 1], [2000, 1000])) > 0.999
     assert "deg" not in found[0].where
+
+
+def test_a_torsion_that_turns_equal_hydrogens_parts_nothing() -> None:
+    system = load_system("alanine-dipeptide")
+    methyl = CVSection(name="methyl", torsion=(0, 1, 4, 5))
+    more = replace(system, definition=system.definition.model_copy(update={"cv": (*system.definition.cv, methyl)}))
+    assert list(build_cvs(more)) == ["phi", "psi", "methyl"]
+    assert list(parting_cvs(more)) == ["phi", "psi"]
 
 
 def test_without_torsions_or_frames_there_is_no_state() -> None:
