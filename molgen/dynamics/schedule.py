@@ -25,7 +25,8 @@ class SimulationSettings(Settings):
     and the system's own for an analytic one. ``hot_temperature_k`` None is 900 K for a molecule, three times
     the temperature of an analytic system. *Explore*: ``hot_chains`` independent hot trajectories (more where bonds may
     be cis or trans, so that every form is a start) give a starting point every ``hot_interval_ps``; each is
-    equilibrated and then sampled for ``segment_ps``. *Plain*: ``plain_chains`` independent trajectories, written in pieces of ``piece_ps``.
+    equilibrated and then sampled for ``segment_ps``. *Plain*: ``plain_chains`` independent trajectories, written in
+    pieces of ``piece_ps``.
     """
 
     timestep_fs: PositiveFloat | None = None
