@@ -9,7 +9,7 @@ import typer
 
 import molgen
 from molgen.errors import MolgenError
-from molgen_cli.commands import demo, reweight, sample, simulate, systems, train
+from molgen_cli.commands import demo, doctor, reweight, sample, simulate, systems, train
 from molgen_cli.session import UnexpectedError
 
 app = typer.Typer(
@@ -29,6 +29,7 @@ app.command("sample")(sample.sample)
 app.command("reweight")(reweight.reweight)
 app.command("demo")(demo.demo)
 app.command("systems")(systems.systems)
+app.command("doctor")(doctor.doctor)
 
 
 def _version(wanted: bool) -> None:

@@ -7,6 +7,7 @@ if TYPE_CHECKING:
     from molgen.dynamics.schedule import SimulationSettings
     from molgen.training.settings import TrainingSettings
     from molgen.workflows.demonstration import DemoResult, demo, plan_demo
+    from molgen.workflows.diagnosis import Diagnosis, diagnose
     from molgen.workflows.reweight_settings import ReweightSettings
     from molgen.workflows.reweighting import ReweightResult, plan_reweighting, reweight
     from molgen.workflows.sampling import SamplingResult, SamplingSettings, plan_sampling, sample
@@ -20,11 +21,13 @@ _MODULES = {
     "reweighting": ("reweight", "ReweightResult", "plan_reweighting"),
     "reweight_settings": ("ReweightSettings",),
     "demonstration": ("demo", "DemoResult", "plan_demo"),
+    "diagnosis": ("diagnose", "Diagnosis"),
 }
 _HOME = {name: module for module, names in _MODULES.items() for name in names}
 
 __all__ = [
     "DemoResult",
+    "Diagnosis",
     "ReweightResult",
     "ReweightSettings",
     "SamplingResult",
@@ -34,6 +37,7 @@ __all__ = [
     "TrainingResult",
     "TrainingSettings",
     "demo",
+    "diagnose",
     "plan_demo",
     "plan_reweighting",
     "plan_sampling",

@@ -111,9 +111,7 @@ def test_every_term_and_its_forces_are_those_of_rdkit(name: str, shift: float) -
         reference, forces = rdkit_terms(molecule, switches)
         energy, found = openmm_terms(context, groups, names)
         assert energy == pytest.approx(reference, rel=1e-7, abs=1e-8)
-        # RDKit takes the angle at a linear centre from its cosine, which leaves it 1e-3 kcal/mol/Å of rounding there.
-        tolerance = 1e-3 if mmff.LINEAR_ANGLE in names else 1e-5
-        np.testing.assert_allclose(found, forces, rtol=0.0, atol=tolerance)
+        np.testing.assert_allclose(found, forces, rtol=0.0, atol=1e-6)
 
 
 def test_the_terms_compared_are_not_empty() -> None:
