@@ -9,7 +9,7 @@ import typer
 
 import molgen
 from molgen.errors import MolgenError
-from molgen_cli.commands import demo, doctor, reweight, sample, simulate, systems, train
+from molgen_cli.commands import demo, doctor, export, init, reweight, sample, simulate, systems, train
 from molgen_cli.session import UnexpectedError
 
 app = typer.Typer(
@@ -23,10 +23,12 @@ app = typer.Typer(
     epilog="Exit codes: 0 done, 2 usage, 3 bad input, 4 refused, 5 partial, 75 interrupted (run again to continue).",
 )
 
+app.command("init")(init.init)
 app.command("simulate")(simulate.simulate)
 app.command("train")(train.train)
 app.command("sample")(sample.sample)
 app.command("reweight")(reweight.reweight)
+app.command("export")(export.export)
 app.command("demo")(demo.demo)
 app.command("systems")(systems.systems)
 app.command("doctor")(doctor.doctor)

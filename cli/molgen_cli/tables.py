@@ -56,7 +56,28 @@ def print_figures(command: str, result: Mapping[str, Any], directory: Path) -> N
     for key, value in result.items():
         if isinstance(value, (str, int, float)) or key == "evaluations":
             _print_entry(console, key, value)
+    if "state_conditions" in result:
+        conditions = [f"{name}: {where}" for name, where in result["state_conditions"].items()]
+        _print_entry(console, "states", conditions or "none, so that coverage is untested")
     _print_entry(console, "directory", str(directory))
+
+
+def print_init(result: Mapping[str, Any]) -> None:
+    """A new system: atoms, variables, choices, files, next commands."""
+    console = _console()
+    console.print(f"init made {result['system']}.", style="bold", highlight=False)
+    _print_entry(console, "atoms", result["n_atoms"])
+    _print_entry(console, "temperature", f"{result['temperature_k']:g} K")
+    _print_entry(console, "collective variables", " ".join(result["cvs"]) or "none")
+    for key in ("choices", "files"):
+        if result[key]:
+            _print_entry(console, key, result[key])
+    folder = Path(result["directory"])
+    commands = (
+        f"molgen simulate {result['files'][0]} --explore --time 20ns -o {folder / 'md'}",
+        f"molgen train {result['files'][0]} {folder / 'md'} -o {folder / 'model'} --max-time 30m",
+    )
+    _print_entry(console, "next", commands)
 
 
 def print_reweighting(result: Mapping[str, Any]) -> None:
@@ -73,6 +94,43 @@ def print_reweighting(result: Mapping[str, Any]) -> None:
     for key in ("evaluations", "seed", "platform", "report"):
         if result.get(key) is not None:
             _print_entry(console, key, result[key])
+
+
+def print_export(result: Mapping[str, Any]) -> None:
+    """Frames, duplicates, warnings and files of an export, one a line."""
+    console = _console()
+    console.print("export is complete.", style="bold", highlight=False)
+    for key in ("system", "source", "state", "frames", "distinct", "duplicates", "ess", "verdict", "seed"):
+        if result.get(key) is not None:
+            value = result[key]
+            _print_entry(console, key, f"{value:.0f}" if key == "ess" else value)
+    _print_remainder(console, result)
+
+
+def print_conformers(result: Mapping[str, Any]) -> None:
+    """Population, relative free energy, effective samples and condition of every conformer."""
+    console = _console()
+    title = f"{result['system']} at {result['temperature_k']:g} K: conformers with 95 % intervals"
+    table = _table(title, "name", "population", "F / kT", "F / (kJ/mol)", "effective", "state", "where")
+    for row in result["conformers"]:
+        numbers = [
+            interval(row[key]["value"], row[key]["low"], row[key]["high"], digits=digits)
+            for key, digits in (("population", 4), ("free_energy_kt", 2), ("free_energy_kj_per_mol", 2))
+        ]
+        effective = f"{row['ess']:.0f}" + (" (few)" if row["few_samples"] else "")
+        table.add_row(row["name"], *numbers, effective, row["state"] or "-", row["where"] or "everything")
+    console.print(table)
+    _print_entry(console, "found", result["found"])
+    _print_entry(console, "population of the others", f"{result['remaining_population']:.4f}")
+    if result.get("verdict"):
+        _print_entry(console, "verdict", result["verdict"])
+    _print_remainder(console, result)
+
+
+def _print_remainder(console: "Console", result: Mapping[str, Any]) -> None:
+    for warning in result["warnings"]:
+        console.print(f"  - {warning}", highlight=False, markup=False, soft_wrap=True)
+    _print_entry(console, "files", result["files"])
 
 
 def interval(value: float | None, low: float | None, high: float | None, *, digits: int) -> str:

@@ -43,12 +43,20 @@ class RefineSettings(Settings):
     average: float = Field(default=0.995, gt=0.0, lt=1.0)
 
 
+class StateSettings(Settings):
+    """States found from the frames where the system declares none: how many at most, and how rare they may be."""
+
+    max: PositiveInt = 8
+    min_share: float = Field(default=0.005, ge=0.0, lt=1.0)
+
+
 class TrainingSettings(Settings):
     """Everything ``molgen train`` can be told; ``guard_draws`` fresh draws check every state at the end."""
 
     flow: SplineFlowSettings = SplineFlowSettings()
     learn: LearnSettings = LearnSettings()
     refine: RefineSettings = RefineSettings()
+    states: StateSettings = StateSettings()
     guard_draws: PositiveInt = 4096
     check_every: PositiveInt = 100
     torch_threads: PositiveInt = 1

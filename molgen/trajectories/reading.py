@@ -12,6 +12,7 @@ from molgen.rundir import read_manifest
 from molgen.systems.mdtraj_topology import mdtraj_topology
 from molgen.systems.system import AnalyticSystem, System
 from molgen.trajectories.checks import check_count, check_elements, check_positions
+from molgen.trajectories.constrained import log_stiff
 from molgen.trajectories.dcd import check_dcd_complete
 from molgen.trajectories.frames import FrameKind, FrameSet, concatenate
 from molgen.trajectories.hdf5 import HDF5Frames, read_hdf5
@@ -75,7 +76,10 @@ def _read_run(path: Path, system: System, stride: int) -> FrameSet:
     lineage = np.concatenate([content.lineage for content in contents if content.lineage is not None])
     check_positions(positions, system, str(path))
     temperature = float(manifest.result.get("temperature_k", system.temperature_k))
-    frames = FrameSet(positions, lineage, run_kind, temperature, evaluations=int(manifest.result.get("evaluations", 0)))
+    hydrogen_mass = manifest.config.get("settings", {}).get("hydrogen_mass_da")
+    stiff = log_stiff(positions, system, str(path), hydrogen_mass)
+    evaluations = int(manifest.result.get("evaluations", 0))
+    frames = FrameSet(positions, lineage, run_kind, temperature, evaluations=evaluations, log_stiff=stiff)
     return frames.select(slice(None, None, stride))
 
 
@@ -101,7 +105,9 @@ def _read_hdf5(path: Path, system: System, stride: int, kind: FrameKind) -> Fram
         lineage = content.lineage
     else:  # draws of a model are independent of each other, frames of a trajectory are not
         lineage = np.arange(n) if header.get("kind") == "model" else np.zeros(n, dtype=np.int64)
-    frames = FrameSet(positions, lineage, kind, temperature, content.log_weight)
+    # A model's draws are of the stiff limit already; what dynamics wrote is not.
+    stiff = None if content.ensemble is not None else log_stiff(positions, system, str(path))
+    frames = FrameSet(positions, lineage, kind, temperature, content.log_weight, log_stiff=stiff)
     return frames.select(slice(None, None, stride))
 
 
@@ -145,7 +151,9 @@ def _read_trajectory(path: Path, system: System, stride: int, kind: FrameKind) -
         check_elements([a.element.symbol for a in trajectory.topology.atoms], system, source)
     positions = np.asarray(trajectory.xyz, dtype=np.float32)
     check_positions(positions, system, source)
-    return FrameSet(positions, np.zeros(len(positions), dtype=np.int64), kind, system.temperature_k)
+    stiff = log_stiff(positions, system, source)
+    lineage = np.zeros(len(positions), dtype=np.int64)
+    return FrameSet(positions, lineage, kind, system.temperature_k, log_stiff=stiff)
 
 
 def _loaded(mdtraj: Any, source: str, system: System, stride: int, carries_topology: bool) -> Any:

@@ -6,8 +6,11 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from molgen.dynamics.schedule import SimulationSettings
     from molgen.training.settings import TrainingSettings
+    from molgen.workflows.conformer_export import ConformersResult, conformers, plan_conformers
     from molgen.workflows.demonstration import DemoResult, demo, plan_demo
     from molgen.workflows.diagnosis import Diagnosis, diagnose
+    from molgen.workflows.exporting import ExportResult, export, plan_export
+    from molgen.workflows.initialisation import InitResult, init
     from molgen.workflows.reweight_settings import ReweightSettings
     from molgen.workflows.reweighting import ReweightResult, plan_reweighting, reweight
     from molgen.workflows.sampling import SamplingResult, SamplingSettings, plan_sampling, sample
@@ -15,19 +18,25 @@ if TYPE_CHECKING:
     from molgen.workflows.training import TrainingResult, plan_training, train
 
 _MODULES = {
+    "initialisation": ("init", "InitResult"),
     "simulation": ("simulate", "SimulationSettings", "SimulationResult", "plan_simulation"),
     "training": ("train", "TrainingSettings", "TrainingResult", "plan_training"),
     "sampling": ("sample", "SamplingSettings", "SamplingResult", "plan_sampling"),
     "reweighting": ("reweight", "ReweightResult", "plan_reweighting"),
     "reweight_settings": ("ReweightSettings",),
+    "exporting": ("export", "ExportResult", "plan_export"),
+    "conformer_export": ("conformers", "ConformersResult", "plan_conformers"),
     "demonstration": ("demo", "DemoResult", "plan_demo"),
     "diagnosis": ("diagnose", "Diagnosis"),
 }
 _HOME = {name: module for module, names in _MODULES.items() for name in names}
 
 __all__ = [
+    "ConformersResult",
     "DemoResult",
     "Diagnosis",
+    "ExportResult",
+    "InitResult",
     "ReweightResult",
     "ReweightSettings",
     "SamplingResult",
@@ -36,9 +45,14 @@ __all__ = [
     "SimulationSettings",
     "TrainingResult",
     "TrainingSettings",
+    "conformers",
     "demo",
     "diagnose",
+    "export",
+    "init",
+    "plan_conformers",
     "plan_demo",
+    "plan_export",
     "plan_reweighting",
     "plan_sampling",
     "plan_simulation",

@@ -2,8 +2,9 @@
 
 import json
 import math
+import os
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +18,7 @@ from molgen.ensemble import EnsembleReader
 from molgen.errors import InputError, RefusedError
 from molgen.files import to_plain
 from molgen.interruption import Interruption
-from molgen.observables.states import StateSet, build_states
+from molgen.observables.states import StateSet, build_states, with_states
 from molgen.observables.table import build_cvs
 from molgen.progress import Progress, ProgressEvent, silent
 from molgen.provenance import provenance
@@ -119,6 +120,7 @@ def reweight(
     with RunDirectory.open(output, kind="reweight", config=config, seed=seed) as run:
         record = run.read_json("result.json") if run.complete else None
         if record is None:
+            run.record(ensemble=str(file.resolve()), ensemble_beside=os.path.relpath(file, output))
             target = reader.header.temperature_k if temperature_k is None else temperature_k
             loaded = find_model(ensemble, reader.header, model)
             with open_executor(workers) as executor:
@@ -154,8 +156,7 @@ def plan_reweighting(
 def _with_states(system: System, states: Mapping[str, str] | None) -> System:
     if states is None:
         return system
-    sections = tuple(StateSection(name=name, where=where) for name, where in states.items())
-    return replace(system, definition=system.definition.model_copy(update={"state": sections}))
+    return with_states(system, tuple(StateSection(name=name, where=where) for name, where in states.items()))
 
 
 def _reweight(

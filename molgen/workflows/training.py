@@ -29,6 +29,7 @@ from molgen.training.checkpoint import CHECKPOINT
 from molgen.training.guard import Guard, states_of_frames
 from molgen.training.labelled import LabelledFrames, label_frames
 from molgen.training.settings import TrainingSettings
+from molgen.training.states import check_visited, system_with_states
 from molgen.training.trainer import Trainer, TrainingRecord
 from molgen.trajectories.frames import FrameSet
 from molgen.trajectories.reading import read_frames
@@ -45,7 +46,10 @@ LIMIT_SHARE = 0.95
 
 @dataclass(frozen=True)
 class TrainingResult:
-    """What training gave; ``ess`` is that of its last fresh check draws, an indication and no estimate."""
+    """What training gave; ``ess`` is that of its last fresh check draws, an indication and no estimate.
+
+    ``state_conditions`` are the states by name, in their order; ``states_found`` says that they come from the frames.
+    """
 
     directory: Path
     system: str
@@ -55,6 +59,8 @@ class TrainingResult:
     ess: float | None
     notes: tuple[str, ...]
     states: tuple[dict[str, Any], ...]
+    state_conditions: dict[str, str]
+    states_found: bool
     evaluations: dict[str, int]
     seconds: dict[str, float]
     seed: int
@@ -100,12 +106,15 @@ def train(
     First the frames' forces and likelihood, then fresh draws of the model weighted by the energy, while the guard
     watches that no state is lost. A time limit in ``interruption`` shortens both stages to fit (such a model cannot be
     repeated exactly); without one the model depends on system, data, settings, seed and platform alone. The same
-    call again continues an interrupted run. ``InputError`` for unusable frames.
+    call again continues an interrupted run. A system without states gets those its frames fall into
+    (:mod:`molgen.observables.basins`); they stay in the model. ``InputError`` for unusable frames, or a declared state
+    that none of them visits.
     """
     settings = settings or TrainingSettings()
     interruption = interruption or Interruption()
     paths = [Path(item) for item in data]
     frames = read_frames(paths, system)
+    check_visited(system, frames)
     name = resolve_platform(system, platform).name if isinstance(system, MolecularSystem) else "numpy"
     config = {
         "system": system.name,
@@ -144,23 +153,32 @@ class _Session:
         inside = _inside_domain(flow, frames)
         outside = int((~inside).sum())
         frames = frames.select(inside)
+        system = system_with_states(self.system, frames, self.settings.states)
+        conditions = {state.name: state.where for state in system.definition.state}
+        found = bool(conditions) and not self.system.definition.state
         rows, held_out = split_blocks(
             frames, validation_fraction=self.settings.learn.validation_fraction, seed=self.run.seed
         )
         labelled = self._label(flow, frames, rows)
-        guard = self._guard(frames, labelled, rows, held_out)
+        guard = self._guard(system, frames, labelled, rows, held_out)
         record = self._fit(flow, labelled.rows(torch.as_tensor(rows)), labelled.rows(torch.as_tensor(held_out)), guard)
         if outside:
             record.notes.append(f"{outside} frames outside the domain were left out.")
+        if found:
+            record.notes.append(f"{len(conditions)} states were found from the frames.")
+        if not conditions:
+            record.notes.append("No states: none declared, and no barrier found in the frames; coverage is untested.")
         evaluations = {"data": data_evaluations, "training": self.energy.counter.training}
         digest = save_model(
             self.run.path,
             "spline",
             flow,
-            self.system,
+            system,
             {
                 "evaluations": evaluations,
                 "states": record.states,
+                "state_conditions": conditions,
+                "states_found": found,
                 "curve": record.curve,
                 "notes": record.notes,
                 "frames": len(frames),
@@ -178,6 +196,8 @@ class _Session:
             ess=checks[-1] if checks else None,
             notes=tuple(record.notes),
             states=tuple(record.states),
+            state_conditions=conditions,
+            states_found=found,
             evaluations=evaluations,
             seconds=record.seconds,
             seed=self.run.seed,
@@ -199,14 +219,16 @@ class _Session:
                 f"{infinite} of {len(frames)} frames have no finite energy.",
                 "Check the units, the order of the atoms and the force field.",
             )
-        weighted = frames.log_weight is not None
-        return labelled.weighted(torch.as_tensor(frames.log_weight)) if weighted else labelled
+        weight = frames.total_log_weight
+        return labelled if weight is None else labelled.weighted(torch.as_tensor(weight))
 
-    def _guard(self, frames: FrameSet, labelled: LabelledFrames, rows: IntArray, held_out: IntArray) -> Guard:
-        states = build_states(self.system)
-        found = states_of_frames(self.system, states, np.asarray(frames.positions, dtype=np.float64))
+    def _guard(
+        self, system: System, frames: FrameSet, labelled: LabelledFrames, rows: IntArray, held_out: IntArray
+    ) -> Guard:
+        states = build_states(system)
+        found = states_of_frames(system, states, np.asarray(frames.positions, dtype=np.float64))
         kept = guard_rows(found, len(states.names), rows, held_out)
-        return Guard(self.system, states, self.energy, labelled.rows(torch.as_tensor(kept)), found[kept])
+        return Guard(system, states, self.energy, labelled.rows(torch.as_tensor(kept)), found[kept])
 
     def _fit(
         self, flow: SplineFlow, training: LabelledFrames, held_out: LabelledFrames, guard: Guard
@@ -279,5 +301,7 @@ def _fingerprint(path: Path) -> str:
 
 def _stored(run: RunDirectory) -> TrainingResult:
     fields = {**run.manifest.result, "directory": run.path}
+    fields.setdefault("state_conditions", {})
+    fields.setdefault("states_found", False)
     fields["notes"], fields["states"] = tuple(fields["notes"]), tuple(fields["states"])
     return TrainingResult(**fields)
