@@ -9,7 +9,14 @@ from molgen.errors import InputError
 from molgen.seeds import child_seed
 from molgen.systems.built import BuiltMolecule
 from molgen.systems.definition import ForceFieldSection
-from molgen.systems.isomers import atom_names, defined_stereo, has_stereo_of, open_isomers, stereo_of
+from molgen.systems.isomers import (
+    atom_names,
+    defined_stereo,
+    has_stereo_of,
+    open_isomers,
+    stereo_of,
+    trans_in_small_ring,
+)
 from molgen.systems.mmff import mmff_properties, mmff_system
 from molgen.systems.topology import Atom, MolecularTopology
 
@@ -108,6 +115,9 @@ def _check_stereo(molecule: Any, smiles: str) -> None:
     if any(group.GetGroupType() != Chem.StereoGroupType.STEREO_ABSOLUTE for group in molecule.GetStereoGroups()):
         message = f"{smiles} marks a mixture of stereoisomers, but one is simulated."
         raise InputError(message, "Remove the marks in | | and give the isomer you mean.")
+    if trans_in_small_ring(smiles):
+        message = f"{smiles} asks for a trans double bond in a ring of less than eight atoms."
+        raise InputError(message, "Remove the marks / and \\ of the bonds in the ring: it is cis.")
     undefined, isomers = open_isomers(molecule)
     if undefined:
         message = f"{smiles} leaves the stereochemistry of {', '.join(undefined)} undefined."

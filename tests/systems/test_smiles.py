@@ -11,7 +11,7 @@ from rdkit import Chem
 from molgen.errors import InputError
 from molgen.systems import MolecularSystem, load_system
 from molgen.systems.built import BuiltMolecule
-from molgen.systems.isomers import has_stereo_of, open_isomers
+from molgen.systems.isomers import has_stereo_of, open_isomers, trans_in_small_ring
 from molgen.systems.smiles import MAX_ATOMS, molecule_from_smiles
 
 IBUPROFEN = "CC(C)Cc1ccc(cc1)[C@@H](C)C(=O)O"
@@ -75,7 +75,7 @@ def test_the_structure_is_a_minimum_of_its_own_force_field() -> None:
 
 
 def test_the_seed_decides_the_conformer_and_nothing_else() -> None:
-    smiles = "O=C1CCCCCCCCCCCCCO1"
+    smiles = "CCCCCCO"
     first, again, other = built(smiles), built(smiles), built(smiles, seed=2)
     np.testing.assert_array_equal(first.positions, again.positions)
     assert np.abs(first.positions - other.positions).max() > 0.01
@@ -108,6 +108,7 @@ def test_nitrogen_that_was_not_asked_for_is_told() -> None:
         ("C[N+](CC)(CCC)CO", "stereochemistry of N1", "@"),
         ("C[C@H](F)C(Cl)O", "stereochemistry of C3 undefined", " or "),
         ("C[C@H](F)Cl |&1:1|", "mixture of stereoisomers", "| |"),
+        ("C1CC/C=C/C1", "trans double bond in a ring", "it is cis"),
         ("CB(O)O", "element B (B1)", "Si, P, S"),
         ("C*", "placeholder", "MMFF94 covers"),
         ("F[S](F)(F)(F)(F)F", "no parameters for an atom", "system.xml"),
@@ -149,6 +150,26 @@ def test_the_largest_molecule_allowed_has_300_atoms() -> None:
 )
 def test_what_is_no_stereo_is_not_asked_for(smiles: str) -> None:
     assert open_isomers(Chem.MolFromSmiles(smiles)) == ((), ())
+
+
+@pytest.mark.parametrize(
+    ("smiles", "trans"),
+    [
+        ("C1CC/C=C/C1", True),
+        ("C1CC/C=C\\C1", False),
+        ("C1CC/C(C)=C/C1", True),
+        ("C/C1=C/CCCC1", False),  # trans to the methyl group: cis in the ring
+        ("C/C1=C\\CCCC1", True),
+        ("C/C1=C(/C)CCCC1", True),
+        ("C/C1=C(\\C)CCCC1", False),
+        ("C1CCC/C=C/CC1", False),  # eight atoms can have it
+        ("C/C=C1/CCC(C)C1", False),  # beside the ring, not in it
+        ("CC1=CCCCC1", False),
+        ("C/C=C/C", False),
+    ],
+)
+def test_trans_in_a_small_ring(smiles: str, trans: bool) -> None:
+    assert trans_in_small_ring(smiles) is trans
 
 
 def test_isomers_are_listed_up_to_four() -> None:
