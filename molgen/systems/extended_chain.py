@@ -2,6 +2,7 @@
 
 import itertools
 import math
+from collections.abc import Iterator
 
 import numpy as np
 
@@ -10,9 +11,8 @@ from molgen.systems.peptide_chain import PeptideChain
 from molgen.systems.placement import Blueprint, place
 from molgen.systems.residues import is_planar, residue_library
 
-EXTENDED = (-135.0, 135.0)
-"""phi and psi in degrees of every residue but proline."""
-
+_STRETCHED = ((-135.0, 135.0), (-120.0, 120.0), (-75.0, 145.0))  # phi and psi in degrees, tried in this order
+_TRIALS = 6  # of a chain with disulphides
 _PROLINE_PHI = -65.0
 _PROLINE_PUCKER = -10.0  # CA-N-CD-CG, which brings CG near enough to CB to be bonded
 _LEUCINE_CHI2 = 60.0  # CA-CB-CG-CD1 beside a chi1 of 180; straight on, CD2 would run into the backbone
@@ -29,7 +29,7 @@ _SWAPPED = {("ILE", "CB")}  # where the hydrogen comes before the second heavy a
 # Backbones that bring the ends of a loop together (turns of several kinds) and rotamers of its cysteines, in degrees.
 _BENDS = ((-135.0, 135.0), (-60.0, -45.0), (-60.0, -25.0), (-90.0, 0.0), (-75.0, 145.0), (-120.0, 60.0), (-100.0, 30.0))
 _ROTAMERS = (-60.0, 180.0, 60.0)
-_OVERLAP_NM = 0.12
+_OVERLAP_NM = 0.16
 _OVERLAP_COST_NM = 0.1
 _SULFUR_BOND_NM = 0.2038
 
@@ -37,12 +37,17 @@ Backbone = list[tuple[float, float]]
 """phi and psi in degrees of every residue of the chain, caps included (theirs are not used)."""
 
 
-def stretched(chain: PeptideChain) -> FloatArray:
-    """Positions (N, 3) in nm of the chain with extended backbone, bent where a disulphide has to be closed."""
-    backbone = [(_PROLINE_PHI if name == "PRO" else EXTENDED[0], EXTENDED[1]) for name in chain.names]
-    if not chain.disulphides:
-        return place(blueprint(chain, backbone, {}))
-    return _bent(chain, backbone)
+def starts(chain: PeptideChain) -> Iterator[FloatArray]:
+    """Positions (N, 3) in nm to relax the chain from, the most promising first.
+
+    Without a disulphide the backbone is stretched out. With disulphides the residues between the cysteines are bent so that these meet.
+    """
+    if chain.disulphides:
+        for rank in range(_TRIALS):
+            yield _bent(chain, rank)
+    else:
+        for phi, psi in _STRETCHED:
+            yield place(blueprint(chain, _uniform(chain, phi, psi), {}))
 
 
 def clockwise_orders(chain: PeptideChain) -> dict[int, tuple[int, int, int, int]]:
@@ -52,6 +57,17 @@ def clockwise_orders(chain: PeptideChain) -> dict[int, tuple[int, int, int, int]
     before hydrogens, each by their names, but for CB of isoleucine.
     """
     return {k: _order(chain, k) for k, around in enumerate(chain.neighbours) if len(around) == 4}
+
+
+def omegas(chain: PeptideChain) -> tuple[tuple[int, int, int, int], ...]:
+    """(CA, C, N, CA) of every peptide bond; the methyl carbon of a cap stands for its CA."""
+
+    def alpha(k: int) -> int:
+        return chain.index[k, "CA" if (k, "CA") in chain.index else "CH3"]
+
+    return tuple(
+        (alpha(k), chain.index[k, "C"], chain.index[k + 1, "N"], alpha(k + 1)) for k in range(len(chain.residues) - 1)
+    )
 
 
 def blueprint(chain: PeptideChain, backbone: Backbone, chi1: dict[int, float]) -> Blueprint:
@@ -162,35 +178,38 @@ def _rank(chain: PeptideChain, atom: int) -> tuple[bool, str]:
     return template.element == "H", template.name
 
 
-def _bent(chain: PeptideChain, backbone: Backbone) -> FloatArray:
-    """The start with the cysteines nearest to their partners among uniform bends of the loops and their rotamers.
+def _uniform(chain: PeptideChain, phi: float, psi: float) -> Backbone:
+    return [(_PROLINE_PHI if name == "PRO" else phi, psi) for name in chain.names]
+
+
+def _bent(chain: PeptideChain, rank: int) -> FloatArray:
+    """The start with the cysteines near their partners, ``rank`` from the best, among uniform bends and rotamers.
 
     Loops are bent one after the other, in the order of their sizes, so that an inner one is not undone by an outer one.
     """
     residue = {k: chain.atoms[k].residue for pair in chain.disulphides for k in pair}
-    chosen, chi1 = list(backbone), {}
-    fixed: set[int] = set()
+    backbone = _uniform(chain, *_STRETCHED[0])
+    chi1: dict[int, float] = {}
+    bent: set[int] = set()
     for first, second in sorted(chain.disulphides, key=lambda pair: pair[1] - pair[0]):
         i, j = residue[first], residue[second]
-        loop = [k for k in range(i, j + 1) if k not in fixed]
-        best = None
-        for (phi, psi), at_i, at_j in itertools.product(_BENDS, _ROTAMERS, _ROTAMERS):
-            trial = list(chosen)
-            for k in loop:
-                trial[k] = (_PROLINE_PHI if chain.names[k] == "PRO" else phi, psi)
+        trials = []
+        for bend, at_i, at_j in itertools.product(_BENDS, _ROTAMERS, _ROTAMERS):
+            uniform = _uniform(chain, *bend)
+            trial = [
+                uniform[k] if i <= k <= j and k not in bent else angles for k, angles in enumerate(backbone)
+            ]
             rotamers = {**chi1, i: at_i, j: at_j}
             positions = place(blueprint(chain, trial, rotamers))
             gap = abs(float(np.linalg.norm(positions[first] - positions[second])) - _SULFUR_BOND_NM)
-            score = gap + _overlaps(positions)
-            if best is None or score < best[0] - 1e-9:
-                best = (score, trial, rotamers)
-        assert best is not None
-        chosen, chi1 = best[1], best[2]
-        fixed |= set(loop)
-    return place(blueprint(chain, chosen, chi1))
+            trials.append((round(gap + _overlap_cost(positions), 6), trial, rotamers))
+        trials.sort(key=lambda entry: entry[0])
+        _, backbone, chi1 = trials[rank]
+        bent |= set(range(i, j + 1))
+    return place(blueprint(chain, backbone, chi1))
 
 
-def _overlaps(positions: FloatArray) -> float:
-    """A cost of atoms that sit on one another, in the unit of a gap (bonded hydrogens add the same to every trial)."""
+def _overlap_cost(positions: FloatArray) -> float:
+    """A cost of atoms that sit on one another, in nm as a gap is (near neighbours add much the same to every trial)."""
     distances = np.linalg.norm(positions[:, None] - positions[None], axis=2)
-    return _OVERLAP_COST_NM * (np.count_nonzero(distances < _OVERLAP_NM) - len(positions)) / 2.0
+    return float(_OVERLAP_COST_NM * np.count_nonzero(np.triu(distances < _OVERLAP_NM, 1)))

@@ -7,9 +7,10 @@ IUPAC (J. L. Markley et al., Pure Appl. Chem. 70, 117 (1998), doi:10.1351/pac199
 import numpy as np
 
 from molgen.arrays import FloatArray
+from molgen.errors import InputError
 from molgen.systems.built import BuiltMolecule
 from molgen.systems.definition import ForceFieldSection
-from molgen.systems.extended_chain import clockwise_orders, stretched
+from molgen.systems.extended_chain import clockwise_orders, omegas, starts
 from molgen.systems.peptide_chain import PeptideChain, assemble
 from molgen.systems.relaxation import relax
 from molgen.systems.residues import residue_library
@@ -21,17 +22,23 @@ _LEAST_DISTANCE_NM = 0.13  # between atoms that are not neighbours of one anothe
 
 
 def build_peptide(sequence: PeptideSequence, *, name: str) -> BuiltMolecule:
-    """The peptide with all hydrogens, extended (bent where a disulphide asks for it) and relaxed, in the default force field.
+    """The peptide with all hydrogens, extended (bent where a disulphide asks for it) and relaxed, in the default field.
 
-    ``RuntimeError`` if the structure is not the molecule that was asked for, which would be a fault here.
+    A structure that is not the molecule that was asked for is never handed on: ``InputError`` where no start relaxes to
+    it, as may happen to disulphides that are strained.
     """
     chain = assemble(sequence)
     topology = chain.topology()
-    positions = relax(topology, stretched(chain), clockwise_orders(chain), chain.disulphides)
-    faults = structure_faults(chain, positions)
-    if faults:
-        raise RuntimeError(f"the structure built for {sequence.letters} is wrong: {'; '.join(faults)}")
-    return BuiltMolecule(name, topology, positions, ForceFieldSection(), choices=sequence.choices)
+    faults: list[str] = []
+    for start in starts(chain):
+        positions = relax(topology, start, clockwise_orders(chain), omegas(chain), chain.disulphides)
+        faults = structure_faults(chain, positions)
+        if not faults:
+            return BuiltMolecule(name, topology, positions, ForceFieldSection(), choices=sequence.choices)
+    raise InputError(
+        f"No sound structure of {sequence.letters} was found ({faults[0]}).",
+        "Give a structure with --pdb" + (", or other disulphides." if chain.disulphides else "."),
+    )
 
 
 def structure_faults(chain: PeptideChain, positions: FloatArray) -> list[str]:
@@ -69,13 +76,11 @@ def _handedness_faults(chain: PeptideChain, positions: FloatArray) -> list[str]:
 
 def _omega_faults(chain: PeptideChain, positions: FloatArray) -> list[str]:
     faults = []
-    for k in range(1, len(chain.residues)):
-        names = ((k - 1, "CA"), (k - 1, "C"), (k, "N"), (k, "CA"))
-        atoms = [chain.index.get(key, chain.index.get((key[0], "CH3"), -1)) for key in names]
-        a, b, c, d = positions[atoms]
-        first, second = np.cross(b - a, c - b), np.cross(c - b, d - c)
+    for a, b, c, d in omegas(chain):
+        first = np.cross(positions[b] - positions[a], positions[c] - positions[b])
+        second = np.cross(positions[c] - positions[b], positions[d] - positions[c])
         if first @ second / (np.linalg.norm(first) * np.linalg.norm(second)) > _TRANS_COSINE:
-            faults.append(f"peptide bond before residue {k} not trans")
+            faults.append(f"peptide bond {_label(chain, b)}-{_label(chain, c)} not trans")
     return faults
 
 

@@ -11,9 +11,15 @@ from molgen.systems.topology import MolecularTopology
 
 FORCE_FIELD = ("amber99sbildn.xml", "amber99_obc.xml")
 _TOLERANCE = 10.0  # root-mean-square force in kJ/mol/nm
-_BONDED, _NONBONDED, _HANDEDNESS = 0, 1, 2
-_HANDEDNESS_STRENGTH = 5000.0  # kJ/mol/rad^2
-_HANDEDNESS_RAD = 0.4  # the improper torsion of an undistorted centre is 0.6
+_BONDED, _NONBONDED, _WALLS, _SOFT = 0, 1, 2, 3
+# Walls that an undistorted structure does not feel. The improper torsion of a centre has a sine of 0.55, and its sine has
+# the sign of the handedness; the cosine of a trans omega is -1.
+_HANDEDNESS_WALL = "10000 * max(0, 0.4 - sin(theta))^2"
+_TRANS_WALL = "2000 * max(0, cos(theta) + 0.95)^2"
+# A repulsion that stays finite when atoms sit on one another: kJ/mol, nm; the radii are about 0.85 of van der Waals'.
+_REPULSION = "20000 * max(0, radius1 + radius2 - r)^2"
+_SOFT_RADIUS_NM, _SOFT_HYDROGEN_NM = 0.145, 0.095
+_EXCLUDED_BONDS = 3
 # Strengths in kJ/mol/nm^2 at which the two sulphurs of a disulphide are pulled together, from afar to the force field's own.
 _PULLS = (20.0, 100.0, 500.0, 3000.0, 20000.0)
 
@@ -22,31 +28,29 @@ def relax(
     topology: MolecularTopology,
     positions: FloatArray,
     clockwise: Mapping[int, tuple[int, int, int, int]],
+    trans: tuple[tuple[int, int, int, int], ...],
     pulled: tuple[tuple[int, int], ...] = (),
 ) -> FloatArray:
     """Positions (N, 3) in nm at a local minimum of amber99sbildn with OBC near ``positions``.
 
-    ``clockwise`` are centres whose handedness is held while atoms may still overlap (a neighbour, and the others clockwise
-    seen from it). ``pulled`` are bonds whose ends are still far apart; they are closed step by step. The Reference
-    platform and no random numbers: the same input gives the same structure.
+    Before the force field is whole, a soft repulsion moves overlapping atoms apart while walls hold the handedness of the
+    centres in ``clockwise`` (a neighbour, and the others clockwise seen from it) and keep the torsions in ``trans`` at 180
+    degrees. ``pulled`` are bonds whose ends are still far apart; they are closed step by step. The Reference platform and no
+    random numbers: the same input gives the same structure.
     """
     system = _create_system(topology)
-    _hold_handedness(system, clockwise)
-    bonds, strengths = _weakened(system, pulled)
+    _add_walls(system, clockwise, trans)
+    _add_repulsion(system, topology)
+    bonds, strengths = _bonds_of(system, pulled)
     context = _context(system)
     context.setPositions(positions)
-    for strength in _PULLS if pulled else ():
-        for index in strengths:
+    for pull in (*(_PULLS if pulled else ()), None):  # the last: as the force field has it
+        for index, strength in strengths.items():
             i, j, length, _ = bonds.getBondParameters(index)
-            bonds.setBondParameters(index, i, j, length, strength)
+            bonds.setBondParameters(index, i, j, length, strength if pull is None else pull)
         bonds.updateParametersInContext(context)
-        _minimise(context, {_BONDED, _NONBONDED, _HANDEDNESS})
-    for index, strength in strengths.items():
-        i, j, length, _ = bonds.getBondParameters(index)
-        bonds.setBondParameters(index, i, j, length, strength)
-    bonds.updateParametersInContext(context)
-    _minimise(context, {_BONDED, _HANDEDNESS})
-    _minimise(context, {_BONDED, _NONBONDED, _HANDEDNESS})
+        _minimise(context, {_BONDED, _WALLS, _SOFT})
+    _minimise(context, {_BONDED, _WALLS, _NONBONDED})
     _minimise(context, {_BONDED, _NONBONDED})
     relaxed = context.getState(getPositions=True).getPositions(asNumpy=True)._value
     return np.asarray(relaxed - relaxed.mean(axis=0), dtype=np.float64)
@@ -68,7 +72,7 @@ def _create_system(topology: MolecularTopology) -> Any:
     return system
 
 
-def _weakened(system: Any, pulled: tuple[tuple[int, int], ...]) -> tuple[Any, dict[int, Any]]:
+def _bonds_of(system: Any, pulled: tuple[tuple[int, int], ...]) -> tuple[Any, dict[int, Any]]:
     """The bond force of ``system``, and the true strengths of the bonds in ``pulled`` by their index in it."""
     import openmm
 
@@ -82,14 +86,33 @@ def _weakened(system: Any, pulled: tuple[tuple[int, int], ...]) -> tuple[Any, di
     return bonds, strengths
 
 
-def _hold_handedness(system: Any, clockwise: Mapping[int, tuple[int, int, int, int]]) -> None:
-    """A wall that keeps improper torsions on their side and is not felt by an undistorted centre."""
+def _add_walls(
+    system: Any,
+    clockwise: Mapping[int, tuple[int, int, int, int]],
+    trans: tuple[tuple[int, int, int, int], ...],
+) -> None:
     import openmm
 
-    force = openmm.CustomTorsionForce(f"{_HANDEDNESS_STRENGTH} * max(0, {_HANDEDNESS_RAD} - theta)^2")
+    handedness = openmm.CustomTorsionForce(_HANDEDNESS_WALL)
     for centre, (_, second, third, fourth) in clockwise.items():
-        force.addTorsion(centre, second, third, fourth)
-    force.setForceGroup(_HANDEDNESS)
+        handedness.addTorsion(centre, second, third, fourth)
+    amides = openmm.CustomTorsionForce(_TRANS_WALL)
+    for torsion in trans:
+        amides.addTorsion(*torsion)
+    for force in (handedness, amides):
+        force.setForceGroup(_WALLS)
+        system.addForce(force)
+
+
+def _add_repulsion(system: Any, topology: MolecularTopology) -> None:
+    import openmm
+
+    force = openmm.CustomNonbondedForce(_REPULSION)
+    force.addPerParticleParameter("radius")
+    for atom in topology.atoms:
+        force.addParticle([_SOFT_HYDROGEN_NM if atom.element == "H" else _SOFT_RADIUS_NM])
+    force.createExclusionsFromBonds(list(topology.bonds), _EXCLUDED_BONDS)
+    force.setForceGroup(_SOFT)
     system.addForce(force)
 
 
