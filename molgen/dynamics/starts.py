@@ -21,7 +21,8 @@ def hot_chains(system: System, at_least: int) -> int:
     """Number of hot chains: ``at_least``, or one for each combination of forms if that is more (at most 8)."""
     if not isinstance(system, MolecularSystem):
         return at_least
-    return max(at_least, min(MAX_CHAINS, 2 ** len(either_form(system))))
+    forms = 1 << len(either_form(system))
+    return max(at_least, min(MAX_CHAINS, forms))
 
 
 def starting_structures(system: System, chains: int, platform: str) -> list[FloatArray]:
