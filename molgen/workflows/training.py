@@ -20,7 +20,7 @@ from molgen.files import sha256_file
 from molgen.interruption import Interruption
 from molgen.models.artifact import save_model
 from molgen.models.spline_flow import SplineFlow
-from molgen.observables.states import build_states
+from molgen.observables.states import build_states, with_states
 from molgen.progress import Progress, ProgressEvent, silent
 from molgen.rundir import MANIFEST, RunDirectory
 from molgen.seeds import child_seed
@@ -29,7 +29,7 @@ from molgen.training.checkpoint import CHECKPOINT
 from molgen.training.guard import Guard, states_of_frames
 from molgen.training.labelled import LabelledFrames, label_frames
 from molgen.training.settings import TrainingSettings
-from molgen.training.states import check_visited, system_with_states
+from molgen.training.states import check_visited, negligible_states, system_with_states
 from molgen.training.trainer import Trainer, TrainingRecord
 from molgen.trajectories.frames import FrameSet
 from molgen.trajectories.reading import read_frames
@@ -83,7 +83,7 @@ def plan_training(system: System, data: Sequence[Path], *, settings: TrainingSet
         "system": system.name,
         "frames": len(frames),
         "steps": settings.learn.steps + refine.rounds * refine.steps,
-        "evaluations": len(frames) + refine.rounds * refine.draws + checks,
+        "evaluations_at_most": len(frames) + refine.rounds * refine.draws * refine.pieces + checks,
         "memory_mb": round((len(frames) * numbers * 40 + settings.learn.batch * 4e5) / 1e6),
         "files": ["model.safetensors", "model.json", MANIFEST, "run.log"],
     }
@@ -166,6 +166,13 @@ class _Session:
             record.notes.append(f"{outside} frames outside the domain were left out.")
         if found:
             record.notes.append(f"{len(conditions)} states were found from the frames.")
+            rare = negligible_states(record.states, self.settings.states.min_population)
+            if rare:
+                least = self.settings.states.min_population
+                record.notes.append(f"Too rare to report on (less than {100 * least:g} %): {', '.join(rare)}.")
+                record.states = [state for state in record.states if state["name"] not in rare]
+                conditions = {name: where for name, where in conditions.items() if name not in rare}
+                system = with_states(system, tuple(s for s in system.definition.state if s.name not in rare))
         if not conditions:
             record.notes.append("No states: none declared, and no barrier found in the frames; coverage is untested.")
         evaluations = {"data": data_evaluations, "training": self.energy.counter.training}
