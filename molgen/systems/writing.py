@@ -3,6 +3,7 @@
 A folder appears whole or not at all, and only after it has been read back and found to be the same molecule.
 """
 
+import io
 import os
 import shutil
 import tempfile
@@ -32,7 +33,8 @@ def write_system(molecule: BuiltMolecule, definition: SystemDefinition, director
     """Write the folder ``directory`` and return its files, system.toml first.
 
     The same molecule may be written again. ``InputError`` where ``directory`` holds anything else (nothing is touched),
-    where the molecule does not fit the PDB format, or where the force field cannot be applied to it; then nothing is written.
+    where the molecule does not fit the PDB format, or where the force field cannot be applied to it; then nothing is
+    written.
     """
     files = _contents(molecule, definition)
     _check_target(directory, files)
@@ -51,11 +53,22 @@ def write_system(molecule: BuiltMolecule, definition: SystemDefinition, director
 def _contents(molecule: BuiltMolecule, definition: SystemDefinition) -> dict[str, bytes]:
     files = {
         SYSTEM_FILE: toml_text(definition, molecule).encode(),
-        TOPOLOGY_FILE: pdb_text(molecule.topology, molecule.positions).encode(),
+        TOPOLOGY_FILE: _topology_text(molecule).encode(),
     }
     if molecule.system_xml is not None:
         files[XML_FILE] = molecule.system_xml.encode()
     return files
+
+
+def _topology_text(molecule: BuiltMolecule) -> str:
+    """The PDB file, with CONECT records of bonds that its reader would otherwise miss (a closed chain, unusual names)."""
+    from openmm import app
+
+    text = pdb_text(molecule.topology, molecule.positions)
+    read = app.PDBFile(io.StringIO(text)).topology
+    implied = {(min(a.index, b.index), max(a.index, b.index)) for a, b in read.bonds()}
+    missing = set(molecule.topology.bonds) - implied
+    return pdb_text(molecule.topology, molecule.positions, missing) if missing else text
 
 
 def _check_target(directory: Path, files: Mapping[str, bytes]) -> None:
