@@ -33,6 +33,7 @@ def read_pdb(path: Path, chain: str | None = None) -> PDBContents:
     """
     records, notes = _records(path, chain)
     _check_alternates(records, path)
+    _check_names(records, path)
     try:
         from openmm import app
 
@@ -100,14 +101,18 @@ def _check_alternates(records: list[str], path: Path) -> None:
             raise InputError(message, "Keep one of them: the records with a blank or A in column 17, and blank it.")
 
 
-def _check_atoms(topology: Any, records: list[str], path: Path) -> None:
+def _check_names(records: list[str], path: Path) -> None:
     counts = Counter((record[17:27], record[12:16]) for record in records if _is_atom(record))
     (residue, name), count = counts.most_common(1)[0]
     if count > 1:
         message = f"{path} names {count} atoms {name.strip()} in {' '.join(residue.split())}."
         raise InputError(message, "Give every atom of a residue its own name, and every residue its own number.")
-    if sum(counts.values()) != topology.getNumAtoms():
-        message = f"{path} has {sum(counts.values())} atoms, of which {topology.getNumAtoms()} can be told apart."
+
+
+def _check_atoms(topology: Any, records: list[str], path: Path) -> None:
+    count = sum(_is_atom(record) for record in records)
+    if count != topology.getNumAtoms():
+        message = f"{path} has {count} atoms, of which {topology.getNumAtoms()} can be told apart."
         raise InputError(message, "Give every residue its own number, and every atom of a residue its own name.")
     for atom in topology.atoms():
         if atom.element is None:

@@ -65,7 +65,8 @@ def _with_system(
     import openmm
 
     system = _read_system(system_xml, topology, path)
-    implied = [atom.residue_name in _IMPLIED for atom in topology.atoms]
+    bonded = {atom for bond in topology.bonds for atom in bond}  # an atom of an unusual name is not
+    implied = [atom.residue_name in _IMPLIED and k in bonded for k, atom in enumerate(topology.atoms)]
     labels = _labels(contents)
     bonds = bonds_with_system(topology, contents.positions, system, implied=implied, labels=labels, source=str(path))
     added = len(bonds) - len(topology.bonds)

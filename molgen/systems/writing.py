@@ -38,16 +38,19 @@ def write_system(molecule: BuiltMolecule, definition: SystemDefinition, director
     """
     files = _contents(molecule, definition)
     _check_target(directory, files)
+    with tempfile.TemporaryDirectory(prefix="molgen-init-") as trial:
+        for file, data in files.items():
+            (Path(trial) / file).write_bytes(data)
+        _check_read_back(molecule, Path(trial))
     directory.parent.mkdir(parents=True, exist_ok=True)
     temporary = Path(tempfile.mkdtemp(prefix=f"{TEMPORARY_PREFIX}init-", dir=directory.parent))
     try:
-        for name, data in files.items():
-            _write_flushed(temporary / name, data)
-        _check_read_back(molecule, temporary)
+        for file, data in files.items():
+            _write_flushed(temporary / file, data)
         _move_in_place(temporary, directory)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
-    return tuple(directory / name for name in files)
+    return tuple(directory / file for file in files)
 
 
 def _contents(molecule: BuiltMolecule, definition: SystemDefinition) -> dict[str, bytes]:

@@ -118,7 +118,7 @@ def _check_arguments(given: Mapping[str, Any]) -> None:
         raise UsageError("A System XML says itself which bonds are fixed.", "Leave out --constraints.")
     for source, keys in belongs.items():
         for key in keys:
-            if source != sources[0] and given[key]:
+            if source != sources[0] and given[key] not in (None, (), {}):
                 option = "--" + key.replace("_", "-").removesuffix("s")
                 raise UsageError(f"{option} belongs to --{source}, not to --{sources[0]}.", f"Leave out {option}.")
 
