@@ -9,7 +9,7 @@ import typer
 
 import molgen
 from molgen.errors import MolgenError
-from molgen_cli.commands import demo, export, init, reweight, sample, simulate, systems, train
+from molgen_cli.commands import demo, doctor, export, init, reweight, sample, simulate, systems, train
 from molgen_cli.session import UnexpectedError
 
 app = typer.Typer(
@@ -31,6 +31,7 @@ app.command("reweight")(reweight.reweight)
 app.command("export")(export.export)
 app.command("demo")(demo.demo)
 app.command("systems")(systems.systems)
+app.command("doctor")(doctor.doctor)
 
 
 def _version(wanted: bool) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import typer
 
-from molgen.errors import RefusedError
+from molgen.errors import InputError, RefusedError
 from molgen.files import json_bytes
 from molgen_cli import tables
 
@@ -50,6 +50,17 @@ def print_reweighting(result: Mapping[str, Any], *, as_json: bool, allow_refused
     if result["verdict"] == "refused" and not allow_refused:
         sys.stdout.flush()
         raise typer.Exit(RefusedError.exit_code)
+
+
+def print_diagnosis(diagnosis: Mapping[str, Any], *, as_json: bool) -> None:
+    """What ``doctor`` found; exit 3 if something that is needed is broken."""
+    if as_json:
+        print_json(diagnosis)
+    else:
+        tables.print_findings(diagnosis["findings"])
+    if not diagnosis["healthy"]:
+        sys.stdout.flush()
+        raise typer.Exit(InputError.exit_code)
 
 
 def print_export(result: Mapping[str, Any], *, as_json: bool) -> None:

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
 _VERDICT_STYLES = {"reliable": "bold green", "caution": "bold yellow", "refused": "bold red"}
+_STATUS_STYLES = {"ok": "green", "note": "yellow", "problem": "bold red"}
 _WIDTH_OF_FILES = 120
 
 
@@ -21,6 +22,24 @@ def print_systems(rows: Sequence[Mapping[str, Any]]) -> None:
     for row in rows:
         table.add_row(row["name"], str(row["particles"]), f"{row['temperature_k']:g}", row["description"])
     _console().print(table)
+
+
+def print_findings(findings: Sequence[Mapping[str, str]]) -> None:
+    """Every finding of a diagnosis in one table, what to do below it, and how many problems there are."""
+    from rich.text import Text
+
+    console = _console()
+    table = _table("Diagnosis", "", "what", "found")
+    for finding in findings:
+        status = finding["status"]
+        table.add_row(Text(status, _STATUS_STYLES[status]), Text(finding["what"]), Text(finding["found"]))
+    console.print(table)
+    for finding in findings:
+        if finding["remedy"]:
+            line = f"{finding['status']}: {finding['what']}: {finding['remedy']}"
+            console.print(line, highlight=False, markup=False, soft_wrap=True)
+    problems = sum(finding["status"] == "problem" for finding in findings)
+    console.print(f"{problems or 'No'} problem{'' if problems == 1 else 's'}.", style="bold", highlight=False)
 
 
 def print_plan(plan: Mapping[str, Any]) -> None:

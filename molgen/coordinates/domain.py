@@ -81,16 +81,17 @@ def handed_centres(system: MolecularSystem) -> tuple[tuple[int, int, int, int], 
 
 def watched_bonds(system: MolecularSystem) -> tuple[tuple[int, int], ...]:
     """Bonds whose cis or trans form belongs to the molecule: double bonds, and amides unless they are left free."""
-    either = _either_form(system)
+    either = either_form(system)
     return tuple(bond for bond in planar_bonds(system.topology, system.system_xml) if bond not in either)
 
 
 def turning_bonds(system: MolecularSystem) -> tuple[tuple[int, int], ...]:
     """Bonds about which a torsion may take any value: those that rotate, and amides that may be cis or trans."""
-    return tuple(sorted({*unhindered_bonds(system.topology, system.system_xml), *_either_form(system)}))
+    return tuple(sorted({*unhindered_bonds(system.topology, system.system_xml), *either_form(system)}))
 
 
-def _either_form(system: MolecularSystem) -> set[tuple[int, int]]:
+def either_form(system: MolecularSystem) -> set[tuple[int, int]]:
+    """Bonds that belong to the molecule cis as well as trans: X-Pro and its like, every amide where they are free."""
     topology = system.topology
     either = set(tertiary_amides(topology))
     if system.definition.domain.cis_trans == "free":

@@ -77,7 +77,7 @@ def _cyclic_permutation(
     """A permutation that takes each branch to the next, keeps bonds and elements and the domain; None if none."""
     neighbours = topology.neighbours()
     elements = [atom.element for atom in topology.atoms]
-    side = _beyond(neighbours, base, axis)
+    side = beyond(neighbours, base, axis)
     if axis in side or len({(elements[a], len(neighbours[a])) for a in branches}) > 1:
         return None
     step = {a: branches[(k + 1) % len(branches)] for k, a in enumerate(branches)}
@@ -90,7 +90,7 @@ def _cyclic_permutation(
     return None
 
 
-def _beyond(neighbours: tuple[tuple[int, ...], ...], base: int, axis: int) -> set[int]:
+def beyond(neighbours: tuple[tuple[int, ...], ...], base: int, axis: int) -> set[int]:
     """Atoms on the side of ``base`` when the bond to ``axis`` is cut (``axis`` among them if it closes a ring)."""
     seen = {base}
     queue = [base]

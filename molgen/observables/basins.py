@@ -19,11 +19,12 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from molgen.arrays import BoolArray, FloatArray, IntArray
+from molgen.coordinates.domain import domain_of, turning_bonds
+from molgen.coordinates.symmetry import find_rotors
 from molgen.observables.barriers import Basins, Grid, part
 from molgen.observables.base import CollectiveVariable
 from molgen.observables.table import build_cvs
 from molgen.systems.definition import StateSection
-from molgen.systems.rotation import symmetric_rotor
 from molgen.systems.system import MolecularSystem, System
 
 MAX_STATES = 8
@@ -123,11 +124,17 @@ def find_states(
 
 
 def parting_cvs(system: System) -> dict[str, CollectiveVariable]:
-    """The variables of ``system`` by which its frames may be parted: no torsion whose turning changes nothing."""
+    """The variables of ``system`` by which its frames may be parted: no torsion that exchanges equivalent branches.
+
+    Turning a CH3, a carboxylate or a phenyl ring leads from one labelling of the same configuration to another.
+    """
     chosen = dict(build_cvs(system))
     if isinstance(system, MolecularSystem):
+        bonds = turning_bonds(system)
+        rotors = find_rotors(system.topology, system.positions, domain_of(system), bonds)
+        symmetric = {frozenset((rotor.base, rotor.axis)) for rotor in rotors}
         for section in system.definition.cv:
-            if section.torsion is not None and symmetric_rotor(system.topology, section.torsion[1:3]):
+            if section.torsion is not None and frozenset(section.torsion[1:3]) in symmetric:
                 del chosen[section.name]
     return chosen
 

@@ -8,6 +8,7 @@ from molgen.arrays import FloatArray
 
 _LISTED, _TRIED = 4, 256
 _CHALCOGENS = {8, 16, 34}
+_SMALLEST_WITH_TRANS = 8
 
 
 def atom_names(molecule: Any) -> tuple[str, ...]:
@@ -51,6 +52,27 @@ def open_isomers(molecule: Any) -> tuple[tuple[str, ...], tuple[str, ...]]:
         return (), ()
     still = _undefined(next(iter(found.values())))
     return tuple(_label(molecule, item) for item in undefined if item not in still), tuple(found)
+
+
+def trans_in_small_ring(smiles: str) -> bool:
+    """Whether a SMILES that parses asks for a trans double bond in a ring of less than eight atoms.
+
+    There RDKit drops the marks without a word, and a cis bond would be simulated instead.
+    """
+    from rdkit import Chem
+
+    raw = Chem.MolFromSmiles(smiles, sanitize=False)
+    Chem.SetBondStereoFromDirections(raw)
+    rings = [set(ring) for ring in Chem.GetSSSR(raw) if len(ring) < _SMALLEST_WITH_TRANS]
+    for bond in raw.GetBonds():
+        ends = {bond.GetBeginAtomIdx(), bond.GetEndAtomIdx()}
+        if bond.GetStereo() not in (Chem.BondStereo.STEREOCIS, Chem.BondStereo.STEREOTRANS):
+            continue
+        for ring in (ring for ring in rings if ends <= ring):
+            outside = sum(index not in ring for index in bond.GetStereoAtoms())
+            if (bond.GetStereo() == Chem.BondStereo.STEREOTRANS) == (outside % 2 == 0):
+                return True
+    return False
 
 
 def stereo_of(structure: Any) -> dict[str, str]:

@@ -9,7 +9,14 @@ from molgen.errors import InputError
 from molgen.seeds import child_seed
 from molgen.systems.built import BuiltMolecule
 from molgen.systems.definition import ForceFieldSection
-from molgen.systems.isomers import atom_names, defined_stereo, has_stereo_of, open_isomers, stereo_of
+from molgen.systems.isomers import (
+    atom_names,
+    defined_stereo,
+    has_stereo_of,
+    open_isomers,
+    stereo_of,
+    trans_in_small_ring,
+)
 from molgen.systems.mmff import mmff_properties, mmff_system
 from molgen.systems.topology import Atom, MolecularTopology
 
@@ -108,6 +115,9 @@ def _check_stereo(molecule: Any, smiles: str) -> None:
     if any(group.GetGroupType() != Chem.StereoGroupType.STEREO_ABSOLUTE for group in molecule.GetStereoGroups()):
         message = f"{smiles} marks a mixture of stereoisomers, but one is simulated."
         raise InputError(message, "Remove the marks in | | and give the isomer you mean.")
+    if trans_in_small_ring(smiles):
+        message = f"{smiles} asks for a trans double bond in a ring of less than eight atoms."
+        raise InputError(message, "Remove the marks / and \\ of the bonds in the ring: it is cis.")
     undefined, isomers = open_isomers(molecule)
     if undefined:
         message = f"{smiles} leaves the stereochemistry of {', '.join(undefined)} undefined."
@@ -115,12 +125,14 @@ def _check_stereo(molecule: Any, smiles: str) -> None:
 
 
 def _conformer(hydrogenated: Any, molecule: Any, smiles: str, seed: int) -> tuple[FloatArray, int]:
-    """Positions (N, 3) in nm of the lowest minimum with the right stereo, and of how many; it stays in ``hydrogenated``."""
+    """Positions (N, 3) in nm of the lowest minimum with the right stereo, and of how many; kept in ``hydrogenated``."""
     from rdkit import Chem
     from rdkit.Chem import rdForceFieldHelpers
 
     candidates = _embedded(hydrogenated, seed)
-    outcome = rdForceFieldHelpers.MMFFOptimizeMoleculeConfs(candidates, numThreads=1, maxIters=500)
+    outcome = []
+    if candidates.GetNumConformers():
+        outcome = rdForceFieldHelpers.MMFFOptimizeMoleculeConfs(candidates, numThreads=1, maxIters=500)
     right = []
     for conformer, (_, energy) in zip(candidates.GetConformers(), outcome, strict=True):
         single = Chem.Mol(candidates, confId=conformer.GetId())
@@ -150,7 +162,7 @@ def _embedded(hydrogenated: Any, seed: int) -> Any:
         parameters.randomSeed = child_seed(seed, "smiles", bits=31)
         parameters.numThreads = 1
         parameters.useRandomCoords = random_start
-        parameters.maxIterations = 50
+        parameters.maxIterations = 20
         if len(rdDistGeom.EmbedMultipleConfs(candidates, number, parameters)) > 0:
             break
     return candidates

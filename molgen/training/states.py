@@ -12,20 +12,23 @@ from molgen.systems.system import System
 from molgen.training.settings import StateSettings
 from molgen.trajectories.frames import FrameSet
 
+_BLOCK = 16384
+
 
 def check_visited(system: System, frames: FrameSet) -> None:
     """``InputError`` naming the first declared state that no frame inside the domain visits.
 
     ``otherwise`` may be empty, and frames all outside the domain are another error's business.
     """
-    states = build_states(system)
-    positions = np.asarray(frames.positions, dtype=np.float64)
-    positions = positions[domain_of(system).contains(positions)]
-    if not states.names or len(positions) == 0:
-        return
-    found = states.assign(evaluate_cvs(system, positions))
+    states, domain = build_states(system), domain_of(system)
+    visited = np.zeros(len(states.names) + 1, dtype=np.int64)  # frames in each state, and last those in none
+    for start in range(0, len(frames) if states.names else 0, _BLOCK):
+        block = np.asarray(frames.positions[start : start + _BLOCK], dtype=np.float64)
+        block = block[domain.contains(block)]
+        if len(block):
+            visited += np.bincount(states.assign(evaluate_cvs(system, block)) % len(visited), minlength=len(visited))
     for index, condition in enumerate(states.conditions):
-        if condition.text.strip() != OTHERWISE and not np.any(found == index):
+        if np.any(visited) and not visited[index] and condition.text.strip() != OTHERWISE:
             raise InputError(
                 f"None of the {len(frames)} frames visits the state {states.names[index]!r} ({condition.text}).",
                 "Give frames that do (molgen simulate --explore finds states), or take it out of the system.",

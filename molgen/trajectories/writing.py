@@ -1,5 +1,6 @@
 """Writing frames as XTC, DCD or PDB: what other programs read."""
 
+import textwrap
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from molgen.files import atomic_path
 
 FORMATS = (".xtc", ".dcd", ".pdb")
 _ANGSTROM_PER_NM = 10.0
+_REMARK_WIDTH = 69
 
 
 def check_format(path: Path) -> str:
@@ -74,7 +76,8 @@ def _write_pdb(path: Path, topology: Any, blocks: Iterable[FloatArray], remarks:
             for frame in block:
                 written += 1
                 file.write(np.asarray(frame * _ANGSTROM_PER_NM, dtype=np.float64), topology, modelIndex=written)
-    lines = "".join(f"REMARK   6 {remark}"[:80] + "\n" for remark in remarks)
+    wrapped = [line for remark in remarks for line in textwrap.wrap(remark, _REMARK_WIDTH)]
+    lines = "".join(f"REMARK   6 {line}\n" for line in wrapped)
     if lines:
         path.write_text(lines + path.read_text(encoding="ascii"), encoding="ascii")
     return written

@@ -8,6 +8,7 @@ if TYPE_CHECKING:
     from molgen.training.settings import TrainingSettings
     from molgen.workflows.conformer_export import ConformersResult, conformers, plan_conformers
     from molgen.workflows.demonstration import DemoResult, demo, plan_demo
+    from molgen.workflows.diagnosis import Diagnosis, diagnose
     from molgen.workflows.exporting import ExportResult, export, plan_export
     from molgen.workflows.initialisation import InitResult, init
     from molgen.workflows.reweight_settings import ReweightSettings
@@ -26,12 +27,14 @@ _MODULES = {
     "exporting": ("export", "ExportResult", "plan_export"),
     "conformer_export": ("conformers", "ConformersResult", "plan_conformers"),
     "demonstration": ("demo", "DemoResult", "plan_demo"),
+    "diagnosis": ("diagnose", "Diagnosis"),
 }
 _HOME = {name: module for module, names in _MODULES.items() for name in names}
 
 __all__ = [
     "ConformersResult",
     "DemoResult",
+    "Diagnosis",
     "ExportResult",
     "InitResult",
     "ReweightResult",
@@ -44,6 +47,7 @@ __all__ = [
     "TrainingSettings",
     "conformers",
     "demo",
+    "diagnose",
     "export",
     "init",
     "plan_conformers",

@@ -165,6 +165,8 @@ def _warnings(source: ExportSource, found: tuple[Conformer, ...], written: int) 
     warnings = [f"Fewer than 100 effective samples in {', '.join(few)}: their figures are guesses."] if few else []
     if len(found) >= MAX_CONFORMERS:
         warnings.append(f"More than {MAX_CONFORMERS} conformers: those behind the lowest barriers stay together.")
+    if not source.independent:
+        warnings.append("The intervals take the frames as independent, which those of dynamics are not.")
     if source.verdict == "refused":
         warnings.append("The verdict on these weights is refused.")
     return warnings
@@ -182,16 +184,20 @@ def _structures(source: ExportSource, chosen: tuple[Conformer, ...]) -> FloatArr
 
     heavy = [index for index, atom in enumerate(source.system.topology.atoms) if atom.element != "H"]
     trajectory = mdtraj.Trajectory(positions, mdtraj_topology(source.system))
+    trajectory.center_coordinates()
     trajectory.superpose(trajectory, 0, atom_indices=heavy if len(heavy) >= 3 else None)
     return np.asarray(trajectory.xyz, dtype=np.float64)
 
 
 def _remarks(result: ConformersResult) -> list[str]:
-    lines = [f"{result.system} at {result.temperature_k:g} K, verdict {result.verdict or 'none'}"]
+    lines = [
+        f"{result.system} at {result.temperature_k:g} K, verdict {result.verdict or 'none'}",
+        "model, population, free energy in kJ/mol, each with a 95 % interval",
+    ]
     for model, row in enumerate(result.conformers, start=1):
         p, f = row["population"], row["free_energy_kj_per_mol"]
         few = ", FEW SAMPLES" if row["few_samples"] else ""
-        lines.append(f"MODEL {model} {row['name']} population {_interval(p, 4)} F {_interval(f, 2)} kJ/mol{few}")
+        lines.append(f"MODEL {model} {row['name']} p {_interval(p, 4)} F {_interval(f, 2)}{few}")
     return lines
 
 

@@ -29,7 +29,7 @@ class ExportSource:
 
     ``kind`` is ``weighted``, ``raw`` (draws of a model without weights) or ``dynamics``. ``log_weight`` (n,) is None
     unless weighted; ``usable`` (n,) marks rows that are frames of the molecule; ``label`` (n,) indexes ``states``.
-    ``variables`` are the collective variables (n,) where they are known already. ``slice`` gives positions.
+    ``variables`` are the collective variables (n,). ``slice`` gives positions. ``independent`` is True for draws.
     """
 
     kind: str
@@ -43,6 +43,7 @@ class ExportSource:
     slice: Callable[[int, int], FloatArray]
     verdict: str | None = None
     reasons: tuple[str, ...] = ()
+    independent: bool = True
 
     @property
     def n(self) -> int:
@@ -163,6 +164,7 @@ def _ensemble(reader: EnsembleReader) -> ExportSource:
         states.names,
         joined,
         lambda start, stop: reader.slice(start, stop).positions,
+        independent=reader.header.kind == "model",
     )
 
 
@@ -187,4 +189,5 @@ def _dynamics(path: Path, manifest: Manifest) -> ExportSource:
         states.names,
         variables,
         lambda start, stop: np.asarray(positions[start:stop], dtype=np.float64),
+        independent=False,
     )

@@ -42,6 +42,8 @@ from molgen.workflows.reweight_settings import ReweightSettings
 if TYPE_CHECKING:
     from molgen.models.artifact import LoadedModel
 
+TEMPERATURE_RANGE = 1.25
+"""Draws may be weighed to temperatures up to this factor away; within it the verdict decides."""
 _CHUNK = 4096
 
 
@@ -107,6 +109,7 @@ def reweight(
     reader = EnsembleReader(file)
     if "log_q" not in reader.columns or len(reader) == 0:
         raise InputError(f"{file} has no draws with a log-density.", "Give the directory of a molgen sample run.")
+    _check_temperature(temperature_k, reader.header.temperature_k)
     system = _with_states(system_from_record(dict(reader.header.system_record)), states)
     config = {
         "ensemble": sha256_file(file),
@@ -151,6 +154,16 @@ def plan_reweighting(
         "memory_mb": round((chunk + 200 * len(reader)) / 1e6 + 300),
         "files": ["result.json", "weights.h5", "profiles.json", "report.html", "energies/"],
     }
+
+
+def _check_temperature(target_k: float | None, drawn_k: float) -> None:
+    """``InputError`` for a target so far from the temperature of the draws that no weight could bridge it."""
+    if target_k is not None and not drawn_k / TEMPERATURE_RANGE <= target_k <= drawn_k * TEMPERATURE_RANGE:
+        low, high = drawn_k / TEMPERATURE_RANGE, drawn_k * TEMPERATURE_RANGE
+        raise InputError(
+            f"The draws are of {drawn_k:g} K, too far from {target_k:g} K to be weighed to it.",
+            f"Give a temperature from {low:.0f} to {high:.0f} K, or train a model at {target_k:g} K.",
+        )
 
 
 def _with_states(system: System, states: Mapping[str, str] | None) -> System:
