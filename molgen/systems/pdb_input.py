@@ -204,7 +204,9 @@ def _explain(residue: Any, path: Path) -> None:
         raise InputError(f"{label} in {path} lacks hydrogens.", _ADD_HYDROGENS)
     if _is_end(residue):
         message = f"The end of the chain at {label} in {path} is neither charged (NH3+, COO- with OXT) nor capped."
-        raise InputError(message, "Complete it with pdbfixer, add caps (ACE, NME), or, of a ring, the CONECT record that closes it.")
+        raise InputError(
+            message, "Complete it with pdbfixer, add caps (ACE, NME), or, of a ring, the CONECT record that closes it."
+        )
 
 
 def _is_end(residue: Any) -> bool:

@@ -23,14 +23,12 @@ _PARTNERS_PER_LINE = 4
 _LETTERS = string.ascii_uppercase
 
 
-def pdb_text(
-    topology: MolecularTopology, positions: FloatArray, connected: Iterable[tuple[int, int]] = ()
-) -> str:
+def pdb_text(topology: MolecularTopology, positions: FloatArray, connected: Iterable[tuple[int, int]] = ()) -> str:
     """The text of the file: no date, element columns, CONECT for every bond that standard residues do not imply.
 
-    ``positions`` (N, 3) in nm; ``connected`` are bonds that shall have a CONECT record in any case. Residues are numbered
-    as :func:`residue_number` says, and a new chain begins where two residues in a row are not bonded. ``InputError`` where
-    the columns of the format do not hold a name, a number or a coordinate.
+    ``positions`` (N, 3) in nm; ``connected`` are bonds that shall have a CONECT record in any case. Residues are
+    numbered as :func:`residue_number` says, and a new chain begins where two residues in a row are not bonded.
+    ``InputError`` where the columns of the format do not hold a name, a number or a coordinate.
     """
     _check_limits(topology, positions)
     chains = _chains(topology)
@@ -41,8 +39,9 @@ def pdb_text(
             lines.append("TER")
         record = "ATOM  " if atom.residue_name in AMINO_ACIDS else "HETATM"
         x, y, z = (round(float(value), 3) + 0.0 for value in position)  # + 0.0: no minus sign before zero
+        residue = f"{atom.residue_name:>3s} {chain}{residue_number(topology, atom):4d}"
         lines.append(
-            f"{record}{serial:5d} {_padded(atom)} {atom.residue_name:>3s} {chain}{residue_number(topology, atom):4d}    "
+            f"{record}{serial:5d} {_padded(atom)} {residue}    "
             f"{x:8.3f}{y:8.3f}{z:8.3f}  1.00  0.00          {atom.element.upper():>2s}"
         )
     return "\n".join([*lines, *_connections(topology, set(connected)), "END", ""])

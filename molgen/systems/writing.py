@@ -64,7 +64,7 @@ def _contents(molecule: BuiltMolecule, definition: SystemDefinition) -> dict[str
 
 
 def _topology_text(molecule: BuiltMolecule) -> str:
-    """The PDB file, with CONECT records of bonds that its reader would otherwise miss (a closed chain, unusual names)."""
+    """The PDB file, with CONECT records of the bonds its reader would miss (a closed chain, unusual names)."""
     from openmm import app
 
     text = pdb_text(molecule.topology, molecule.positions)

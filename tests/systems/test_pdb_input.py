@@ -1,5 +1,6 @@
 """Molecules from PDB files: what is kept, and one sentence for everything that cannot be used."""
 
+import itertools
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
@@ -61,9 +62,10 @@ def test_a_mirrored_peptide_is_said_to_be_of_d_residues(tmp_path: Path) -> None:
     built = build_peptide(parse_sequence("AGT"), name="it")
     molecule = molecule_from_pdb(written(tmp_path, pdb_text(built.topology, -built.positions).splitlines()), name="it")
     assert molecule.choices == ("ALA 1 is a D residue, and stays one.", "THR 3 is a D residue, and stays one.")
-    assert molecule_from_pdb(
-        written(tmp_path, pdb_text(built.topology, built.positions).splitlines()), name="it"
-    ).choices == ()
+    assert (
+        molecule_from_pdb(written(tmp_path, pdb_text(built.topology, built.positions).splitlines()), name="it").choices
+        == ()
+    )
 
 
 def test_a_cis_bond_and_an_inverted_side_chain_are_said(tmp_path: Path) -> None:
@@ -156,7 +158,11 @@ def on_top(lines: list[str]) -> list[str]:
         (without("CB"), "ALA 1 in .* lacks 1 heavy atom", "pdbfixer"),
         (without("HH31"), "ACE 0 in .* lacks hydrogens", "pdbfixer"),
         (lambda lines: [*lines[:-1], *WATER, "END"], "holds solvent .1 HOH.", "Strip"),
-        (lambda lines: [*lines[:-1], WATER[1].replace("O   HOH", "CL   CL").replace(" O", "CL"), "END"], "ion", "Strip"),
+        (
+            lambda lines: [*lines[:-1], WATER[1].replace("O   HOH", "CL   CL").replace(" O", "CL"), "END"],
+            "ion",
+            "Strip",
+        ),
         (second_chain, "several molecules: ACE 0 of chain B is not bonded to ACE 0 of chain A", "--chain A"),
         (renamed("ALA", "XYZ"), "no template for XYZ 1", "--smiles"),
         (alternate, "alternate locations .CB of ALA A 1", "column 17"),
@@ -179,7 +185,7 @@ def test_what_cannot_be_used_is_refused_with_a_remedy(
 def test_an_end_that_is_neither_charged_nor_capped(tmp_path: Path) -> None:
     built = build_peptide(parse_sequence("AAA", termini="zwitterion"), name="it")
     lines = without("OXT")(pdb_text(built.topology, built.positions).splitlines())
-    with pytest.raises(InputError, match="ALA 3 in .*lacks 1 heavy atom|end of the chain at ALA 3"):
+    with pytest.raises(InputError, match="end of the chain at ALA 3"):
         molecule_from_pdb(written(tmp_path, lines), name="it")
 
 
@@ -249,7 +255,7 @@ def test_constraints_and_custom_forces_count_as_bonds(tmp_path: Path) -> None:
             custom.addBond(i, j)
     neighbours = given.topology.neighbours()
     for around in neighbours:
-        for a, b in zip(around, around[1:], strict=False):
+        for a, b in itertools.pairwise(around):
             urey.addBond(a, b, float(np.linalg.norm(given.positions[a] - given.positions[b])), 1.0)
     system.addForce(custom)
     system.addForce(urey)

@@ -5,9 +5,9 @@ import pytest
 
 from molgen.systems.definition import CVSection
 from molgen.systems.forcefield import create_system_xml
+from molgen.systems.peptide_chain import assemble
 from molgen.systems.rotation import rotatable_bonds, symmetric_rotor
 from molgen.systems.sequence import parse_sequence
-from molgen.systems.peptide_chain import assemble
 from molgen.systems.topology import Atom, MolecularTopology
 from molgen.systems.variables import collective_variables
 
@@ -19,9 +19,7 @@ def topology_of(text: str, **options: object) -> MolecularTopology:
 def named(topology: MolecularTopology, variables: tuple[CVSection, ...]) -> dict[str, str]:
     """Atom names with residue indices of every variable."""
     atoms = topology.atoms
-    return {
-        cv.name: " ".join(f"{atoms[k].name}{atoms[k].residue_index}" for k in cv.torsion or ()) for cv in variables
-    }
+    return {cv.name: " ".join(f"{atoms[k].name}{atoms[k].residue_index}" for k in cv.torsion or ()) for cv in variables}
 
 
 def test_a_zwitterion_has_the_standard_torsions_and_no_others() -> None:

@@ -101,10 +101,8 @@ def test_a_closed_chain_keeps_its_closing_bond(tmp_path: Path) -> None:
         if atom.GetSymbol() != "H":
             continue
         parent = atom.GetNeighbors()[0].GetIdx()
-        if heavy[parent] == "N":
-            name = "H"
-        else:
-            name = "HA3" if (residue[parent], "HA2") in names.values() else "HA2"
+        alpha = "HA3" if (residue[parent], "HA2") in names.values() else "HA2"
+        name = "H" if heavy[parent] == "N" else alpha
         names[atom.GetIdx()] = (residue[parent], name)
     positions = molecule.GetConformer().GetPositions()
     order = sorted(names, key=lambda k: names[k][0])
