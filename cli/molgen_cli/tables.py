@@ -1,6 +1,7 @@
 """Tables on standard output, drawn with Rich."""
 
 import math
+import shlex
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -73,9 +74,10 @@ def print_init(result: Mapping[str, Any]) -> None:
         if result[key]:
             _print_entry(console, key, result[key])
     folder = Path(result["directory"])
+    system, frames, model = (shlex.quote(str(path)) for path in (result["files"][0], folder / "md", folder / "model"))
     commands = (
-        f"molgen simulate {result['files'][0]} --explore --time 20ns -o {folder / 'md'}",
-        f"molgen train {result['files'][0]} {folder / 'md'} -o {folder / 'model'} --max-time 30m",
+        f"molgen simulate {system} --explore --time 20ns -o {frames}",
+        f"molgen train {system} {frames} -o {model} --max-time 30m",
     )
     _print_entry(console, "next", commands)
 

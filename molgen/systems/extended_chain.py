@@ -40,7 +40,8 @@ Backbone = list[tuple[float, float]]
 def starts(chain: PeptideChain) -> Iterator[FloatArray]:
     """Positions (N, 3) in nm to relax the chain from, the most promising first.
 
-    Without a disulphide the backbone is stretched out. With disulphides the residues between the cysteines are bent so that these meet.
+    Without a disulphide the backbone is stretched out. With disulphides the residues between the cysteines are bent so
+    that these meet.
     """
     if chain.disulphides:
         for rank in range(_TRIALS):
@@ -53,8 +54,8 @@ def starts(chain: PeptideChain) -> Iterator[FloatArray]:
 def clockwise_orders(chain: PeptideChain) -> dict[int, tuple[int, int, int, int]]:
     """For every atom with four neighbours: the one nearest to the main chain, and the others clockwise seen from it.
 
-    At CA that is N, then C, HA, CB (an L residue; HA3 of glycine stands where CB would). On side chains heavy atoms come
-    before hydrogens, each by their names, but for CB of isoleucine.
+    At CA that is N, then C, HA, CB (an L residue; HA3 of glycine stands where CB would). On side chains heavy atoms
+    come before hydrogens, each by their names, but for CB of isoleucine.
     """
     return {k: _order(chain, k) for k, around in enumerate(chain.neighbours) if len(around) == 4}
 
@@ -196,9 +197,7 @@ def _bent(chain: PeptideChain, rank: int) -> FloatArray:
         trials = []
         for bend, at_i, at_j in itertools.product(_BENDS, _ROTAMERS, _ROTAMERS):
             uniform = _uniform(chain, *bend)
-            trial = [
-                uniform[k] if i <= k <= j and k not in bent else angles for k, angles in enumerate(backbone)
-            ]
+            trial = [uniform[k] if i <= k <= j and k not in bent else angles for k, angles in enumerate(backbone)]
             rotamers = {**chi1, i: at_i, j: at_j}
             positions = place(blueprint(chain, trial, rotamers))
             gap = abs(float(np.linalg.norm(positions[first] - positions[second])) - _SULFUR_BOND_NM)

@@ -28,13 +28,13 @@ def build_molecule(
     pdb = _read_pdb(pdb_path)
     if forcefield.system_xml is not None:
         xml_path = folder / forcefield.system_xml
-        system = _read_system(xml_path)
+        system = deserialised_system(xml_path)
         if system.getNumParticles() != pdb.topology.getNumAtoms():
             counts = f"{system.getNumParticles()} particles, {pdb_path} has {pdb.topology.getNumAtoms()} atoms"
             raise InputError(f"{xml_path} has {counts}.", "Give the System and the topology of the same molecule.")
     else:
         system = _create_system(pdb.topology, str(pdb_path), forcefield, folder)
-    _remove_motion_remover(system)
+    remove_motion_remover(system)
     positions = np.asarray(pdb.getPositions(asNumpy=True)._value, dtype=np.float64)
     return _plain_topology(pdb.topology, pdb_path, system), positions, openmm.XmlSerializer.serialize(system)
 
@@ -47,7 +47,7 @@ def create_system_xml(topology: MolecularTopology, forcefield: ForceFieldSection
     import openmm
 
     system = _create_system(to_openmm(topology), source, forcefield, folder)
-    _remove_motion_remover(system)
+    remove_motion_remover(system)
     return str(openmm.XmlSerializer.serialize(system))
 
 
@@ -69,7 +69,8 @@ def _read_pdb(path: Path) -> Any:
     return pdb
 
 
-def _read_system(path: Path) -> Any:
+def deserialised_system(path: Path) -> Any:
+    """The ``openmm.System`` in ``path``; ``InputError`` if there is none."""
     import openmm
 
     if not path.is_file():
@@ -115,7 +116,8 @@ def _create_system(topology: Any, source: str, forcefield: ForceFieldSection, fo
         raise InputError(message, "Check the residues, or give another force field.") from error
 
 
-def _remove_motion_remover(system: Any) -> None:
+def remove_motion_remover(system: Any) -> None:
+    """Take centre-of-mass motion removers out of an ``openmm.System``."""
     import openmm
 
     for index in reversed(range(system.getNumForces())):

@@ -1,7 +1,7 @@
-"""Peptides from nothing but their sequence: an extended chain, every atom placed by rule and relaxed in the force field.
+"""Peptides from nothing but their sequence: an extended chain, placed by rule and relaxed in the force field.
 
-There is no randomness: the same sequence gives the same structure. Handedness and the labels of prochiral hydrogens follow
-IUPAC (J. L. Markley et al., Pure Appl. Chem. 70, 117 (1998), doi:10.1351/pac199870010117).
+There is no randomness: the same sequence gives the same structure. Handedness and the labels of prochiral hydrogens
+follow IUPAC (J. L. Markley et al., Pure Appl. Chem. 70, 117 (1998), doi:10.1351/pac199870010117).
 """
 
 import numpy as np
@@ -42,7 +42,7 @@ def build_peptide(sequence: PeptideSequence, *, name: str) -> BuiltMolecule:
 
 
 def structure_faults(chain: PeptideChain, positions: FloatArray) -> list[str]:
-    """What is wrong with ``positions`` (N, 3): bond lengths, handedness, cis peptide bonds, atoms too close, pierced rings."""
+    """What is wrong with ``positions`` (N, 3): bond lengths, handedness, peptide bonds, atoms too close."""
     if not np.isfinite(positions).all():
         return ["positions that are not finite"]
     return [

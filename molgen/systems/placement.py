@@ -1,9 +1,9 @@
 """Placing the atoms of a molecule one by one from bond lengths, angles and torsions: no randomness, no search.
 
-Each atom is set at a distance from the atom it is bonded to, at an angle to the atom before that, and at a torsion. Torsions that
-matter are given; the others follow from simple rules: chains go on straight (180 degrees), a flat group stands at right
-angles to the chain that carries it, rings that are flat stay flat, and the neighbours of an atom with four of them
-follow one another clockwise as its entry in ``clockwise`` says, which settles every handedness.
+Each atom is set at a distance from the atom it is bonded to, at an angle to the atom before that, and at a torsion.
+Torsions that matter are given; the others follow from simple rules: chains go on straight (180 degrees), a flat group
+stands at right angles to the chain that carries it, rings that are flat stay flat, and the neighbours of an atom with
+four of them follow one another clockwise as its entry in ``clockwise`` says, which settles every handedness.
 """
 
 import math
@@ -21,10 +21,10 @@ _THIRD = 2.0 * math.pi / 3.0
 class Blueprint:
     """What is needed to place every atom of a molecule.
 
-    ``start`` are three bonded atoms in a row. ``length(i, j)`` is in nm, ``angle(i, j, k)`` in radians. ``clockwise`` gives, for an
-    atom with four neighbours, a neighbour and the three others as they appear clockwise seen from it. ``torsions`` maps a bond
-    (b, c) in the direction of building to (a, d, value): the torsion a-b-c-d in radians. ``planar`` are the atoms that lie in the
-    plane of their neighbours, ``rings`` the flat rings.
+    ``start`` are three bonded atoms in a row. ``length(i, j)`` is in nm, ``angle(i, j, k)`` in radians. ``clockwise``
+    gives, for an atom with four neighbours, a neighbour and the three others as they appear clockwise seen from it.
+    ``torsions`` maps a bond (b, c) in the direction of building to (a, d, value): the torsion a-b-c-d in radians.
+    ``planar`` are the atoms that lie in the plane of their neighbours, ``rings`` the flat rings.
     """
 
     neighbours: tuple[tuple[int, ...], ...]

@@ -12,15 +12,16 @@ from molgen.systems.topology import MolecularTopology
 FORCE_FIELD = ("amber99sbildn.xml", "amber99_obc.xml")
 _TOLERANCE = 10.0  # root-mean-square force in kJ/mol/nm
 _BONDED, _NONBONDED, _WALLS, _SOFT = 0, 1, 2, 3
-# Walls that an undistorted structure does not feel. The improper torsion of a centre has a sine of 0.55, and its sine has
-# the sign of the handedness; the cosine of a trans omega is -1.
+# Walls that an undistorted structure does not feel. The improper torsion of a centre has a sine of 0.55, and its sine
+# has the sign of the handedness; the cosine of a trans omega is -1.
 _HANDEDNESS_WALL = "10000 * max(0, 0.4 - sin(theta))^2"
 _TRANS_WALL = "2000 * max(0, cos(theta) + 0.95)^2"
 # A repulsion that stays finite when atoms sit on one another: kJ/mol, nm; the radii are about 0.85 of van der Waals'.
 _REPULSION = "20000 * max(0, radius1 + radius2 - r)^2"
 _SOFT_RADIUS_NM, _SOFT_HYDROGEN_NM = 0.145, 0.095
 _EXCLUDED_BONDS = 3
-# Strengths in kJ/mol/nm^2 at which the two sulphurs of a disulphide are pulled together, from afar to the force field's own.
+# Strengths in kJ/mol/nm^2 at which the two sulphurs of a disulphide are pulled together, from afar to the force
+# field's own.
 _PULLS = (20.0, 100.0, 500.0, 3000.0, 20000.0)
 
 
@@ -33,10 +34,10 @@ def relax(
 ) -> FloatArray:
     """Positions (N, 3) in nm at a local minimum of amber99sbildn with OBC near ``positions``.
 
-    Before the force field is whole, a soft repulsion moves overlapping atoms apart while walls hold the handedness of the
-    centres in ``clockwise`` (a neighbour, and the others clockwise seen from it) and keep the torsions in ``trans`` at 180
-    degrees. ``pulled`` are bonds whose ends are still far apart; they are closed step by step. The Reference platform and no
-    random numbers: the same input gives the same structure.
+    Before the force field is whole, a soft repulsion moves overlapping atoms apart while walls hold the handedness of
+    the centres in ``clockwise`` (a neighbour, and the others clockwise seen from it) and keep the torsions in
+    ``trans`` at 180 degrees. ``pulled`` are bonds whose ends are still far apart; they are closed step by step. The
+    Reference platform and no random numbers: the same input gives the same structure.
     """
     system = _create_system(topology)
     _add_walls(system, clockwise, trans)

@@ -1,7 +1,7 @@
 """Amino acids as amber99sbildn knows them: atoms, bonds, and the lengths and angles that it wants between them.
 
-Everything is read from the force-field file that comes with OpenMM, so that a chain built from these residues has the atoms
-the force field asks for, and nothing here has to be kept in step with it by hand.
+Everything is read from the force-field file that comes with OpenMM, so that a chain built from these residues has the
+atoms the force field asks for, and nothing here has to be kept in step with it by hand.
 """
 
 import math

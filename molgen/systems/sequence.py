@@ -1,4 +1,4 @@
-"""A peptide as a user writes it: one-letter codes, ends, protonation, disulphides; every choice made for them is said."""
+"""A peptide as a user writes it: one-letter codes, ends, protonation, disulphides; every choice made is said."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,8 +11,9 @@ Termini = Literal["capped", "zwitterion"]
 
 MAX_RESIDUES = 20
 LETTERS = {
-    "A": "ALA", "R": "ARG", "N": "ASN", "D": "ASP", "C": "CYS", "Q": "GLN", "E": "GLU", "G": "GLY", "H": "HIS", "I": "ILE",
-    "L": "LEU", "K": "LYS", "M": "MET", "F": "PHE", "P": "PRO", "S": "SER", "T": "THR", "W": "TRP", "Y": "TYR", "V": "VAL",
+    "A": "ALA", "R": "ARG", "N": "ASN", "D": "ASP", "C": "CYS", "Q": "GLN", "E": "GLU", "G": "GLY", "H": "HIS",
+    "I": "ILE", "L": "LEU", "K": "LYS", "M": "MET", "F": "PHE", "P": "PRO", "S": "SER", "T": "THR", "W": "TRP",
+    "Y": "TYR", "V": "VAL",
 }  # fmt: skip
 """One-letter codes of the 20 amino acids and their residue names."""
 
@@ -67,9 +68,9 @@ def parse_sequence(
 ) -> PeptideSequence:
     """The peptide that ``text`` (one-letter codes) and the options describe.
 
-    ``variants`` maps residue numbers (from 1) to names in ``VARIANTS`` and goes before ``ph``. ``InputError`` for an unknown
-    letter, a length outside 1 to 20, a variant or disulphide that does not fit its residue, and an end for which
-    amber99sbildn has no template.
+    ``variants`` maps residue numbers (from 1) to names in ``VARIANTS`` and goes before ``ph``. ``InputError`` for an
+    unknown letter, a length outside 1 to 20, a variant or disulphide that does not fit its residue, and an end for
+    which amber99sbildn has no template.
     """
     letters = text.strip().upper()
     names = _names(letters)

@@ -1,4 +1,4 @@
-"""The collective variables that are written for a molecule: the standard torsions of peptides, and every other rotatable bond."""
+"""The collective variables written for a molecule: standard torsions of peptides, and every other rotatable bond."""
 
 import re
 from collections import Counter
@@ -10,8 +10,8 @@ from molgen.systems.topology import Atom, MolecularTopology
 
 Torsion = tuple[int, int, int, int]
 
-# IUPAC-IUB Commission on Biochemical Nomenclature, Biochemistry 9, 3471 (1970), doi:10.1021/bi00820a001: the chain of atoms from
-# which chi1, chi2 ... are read, four at a time.
+# IUPAC-IUB Commission on Biochemical Nomenclature, Biochemistry 9, 3471 (1970), doi:10.1021/bi00820a001: the chain of
+# atoms from which chi1, chi2 ... are read, four at a time.
 _SIDE_CHAINS: dict[str, str] = {
     "ARG": "N CA CB CG CD NE CZ NH1",
     "ASN": "N CA CB CG OD1",
@@ -40,8 +40,9 @@ def collective_variables(
 ) -> tuple[CVSection, ...]:
     """phi, psi, omega and chi of every amino acid, then the bonds in ``rotatable`` that none of these turns.
 
-    omega (named after the residue before the bond) is given before proline and other N-substituted residues, and everywhere if
-    ``cis_trans`` is ``free``. ``rotatable`` should hold no symmetric rotors. Names are unique identifiers.
+    omega (named after the residue before the bond) is given before proline and other N-substituted residues, and
+    everywhere if ``cis_trans`` is ``free``. ``rotatable`` should hold no symmetric rotors. Names are unique
+    identifiers.
     """
     found = [*_backbone(topology, cis_trans), *_side_chains(topology), *_disulphides(topology)]
     turned = {frozenset(torsion[1:3]) for _, torsion in found}
@@ -81,9 +82,9 @@ def _backbone(topology: MolecularTopology, cis_trans: str) -> list[tuple[str, To
         after = [atom for atom in neighbours[carbonyl] if elements[atom] == "N"]
         if before:
             found.append((f"phi_{k}", (before[0], n, alpha, carbonyl)))
-        end = after[0] if after else residue.get("O")
-        if end is not None:
-            found.append((f"psi_{k}", (n, alpha, carbonyl, end)))
+        ends = after or [atom for atom in neighbours[carbonyl] if elements[atom] == "O"]
+        if ends:
+            found.append((f"psi_{k}", (n, alpha, carbonyl, ends[0])))
     found += _omegas(topology, cis_trans)
     return sorted(found, key=lambda item: item[1][1:3])
 

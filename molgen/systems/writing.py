@@ -3,6 +3,7 @@
 A folder appears whole or not at all, and only after it has been read back and found to be the same molecule.
 """
 
+import io
 import os
 import shutil
 import tempfile
@@ -32,30 +33,45 @@ def write_system(molecule: BuiltMolecule, definition: SystemDefinition, director
     """Write the folder ``directory`` and return its files, system.toml first.
 
     The same molecule may be written again. ``InputError`` where ``directory`` holds anything else (nothing is touched),
-    where the molecule does not fit the PDB format, or where the force field cannot be applied to it; then nothing is written.
+    where the molecule does not fit the PDB format, or where the force field cannot be applied to it; then nothing is
+    written.
     """
     files = _contents(molecule, definition)
     _check_target(directory, files)
+    with tempfile.TemporaryDirectory(prefix="molgen-init-") as trial:
+        for file, data in files.items():
+            (Path(trial) / file).write_bytes(data)
+        _check_read_back(molecule, Path(trial))
     directory.parent.mkdir(parents=True, exist_ok=True)
     temporary = Path(tempfile.mkdtemp(prefix=f"{TEMPORARY_PREFIX}init-", dir=directory.parent))
     try:
-        for name, data in files.items():
-            _write_flushed(temporary / name, data)
-        _check_read_back(molecule, temporary)
+        for file, data in files.items():
+            _write_flushed(temporary / file, data)
         _move_in_place(temporary, directory)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
-    return tuple(directory / name for name in files)
+    return tuple(directory / file for file in files)
 
 
 def _contents(molecule: BuiltMolecule, definition: SystemDefinition) -> dict[str, bytes]:
     files = {
         SYSTEM_FILE: toml_text(definition, molecule).encode(),
-        TOPOLOGY_FILE: pdb_text(molecule.topology, molecule.positions).encode(),
+        TOPOLOGY_FILE: _topology_text(molecule).encode(),
     }
     if molecule.system_xml is not None:
         files[XML_FILE] = molecule.system_xml.encode()
     return files
+
+
+def _topology_text(molecule: BuiltMolecule) -> str:
+    """The PDB file, with CONECT records of the bonds its reader would miss (a closed chain, unusual names)."""
+    from openmm import app
+
+    text = pdb_text(molecule.topology, molecule.positions)
+    read = app.PDBFile(io.StringIO(text)).topology
+    implied = {(min(a.index, b.index), max(a.index, b.index)) for a, b in read.bonds()}
+    missing = set(molecule.topology.bonds) - implied
+    return pdb_text(molecule.topology, molecule.positions, missing) if missing else text
 
 
 def _check_target(directory: Path, files: Mapping[str, bytes]) -> None:

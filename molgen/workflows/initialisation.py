@@ -1,4 +1,4 @@
-"""`molgen init`: a system from a sequence, a PDB file or a SMILES, with no state, variable or Z-matrix written by hand."""
+"""`molgen init`: a system from a sequence, a PDB file or a SMILES, with nothing about it written by hand."""
 
 import re
 from collections.abc import Mapping
@@ -69,27 +69,25 @@ def init(
 ) -> InitResult:
     """Make a system of one molecule and write it to the folder ``output``.
 
-    Exactly one of ``sequence`` (one-letter codes; see :func:`molgen.systems.sequence.parse_sequence` for ``termini``, ``ph``,
-    ``variants`` and ``disulphides``), ``pdb`` (with ``system_xml``, ``forcefield`` or ``chain``) and ``smiles`` (with ``seed``, the
-    seed of its conformer). ``UsageError`` where the arguments do not fit together, ``InputError`` where the molecule
-    cannot be used; nothing is written then.
+    Exactly one of ``sequence`` (one-letter codes, with ``termini``, ``ph``, ``variants`` and ``disulphides`` as
+    :func:`molgen.systems.sequence.parse_sequence` takes them), ``pdb`` (with ``system_xml``, or ``forcefield`` files,
+    and ``chain``) and ``smiles`` (with ``seed``, that of its conformer) is given. ``name`` is that of the folder if it
+    is None. ``UsageError`` where the arguments do not fit together, ``InputError`` where the molecule cannot be used;
+    nothing is written then.
     """
     _check_arguments(locals())
     chosen = name or _name_of(output)
     if sequence is not None:
-        molecule = _from_sequence(
-            sequence, chosen, termini or "capped", 7.0 if ph is None else ph, variants, disulphides
-        )
+        options = (termini or "capped", 7.0 if ph is None else ph, variants, disulphides)
+        molecule = _from_sequence(sequence, chosen, *options)
     elif pdb is not None:
-        from molgen.systems.pdb_input import molecule_from_pdb
-
-        molecule = molecule_from_pdb(pdb, name=chosen, system_xml=system_xml, forcefield=forcefield, chain=chain)
+        molecule = _from_pdb(pdb, chosen, system_xml, forcefield, chain, constraints)
     else:
         from molgen.systems.smiles import molecule_from_smiles
 
-        assert smiles is not None
-        molecule = molecule_from_smiles(smiles, name=chosen, seed=seed)
-    definition = _definition(molecule, temperature_k, constraints, cis_trans)
+        molecule = molecule_from_smiles(smiles or "", name=chosen, seed=seed)
+    description = f"{smiles or _residues(molecule)}, {_field(molecule, smiles)}"
+    definition = _definition(molecule, description, temperature_k, constraints, cis_trans)
     files = write_system(molecule, definition, output)
     return InitResult(
         directory=output,
@@ -114,9 +112,13 @@ def _check_arguments(given: Mapping[str, Any]) -> None:
         "pdb": ("system_xml", "forcefield", "chain"),
         "smiles": (),
     }
+    if given["system_xml"] is not None and given["forcefield"]:
+        raise UsageError("--system-xml is a whole force field; --forcefield names another.", "Give one of them.")
+    if given["constraints"] != "none" and (given["system_xml"] is not None or given["smiles"] is not None):
+        raise UsageError("A System XML says itself which bonds are fixed.", "Leave out --constraints.")
     for source, keys in belongs.items():
         for key in keys:
-            if source != sources[0] and given[key]:
+            if source != sources[0] and given[key] not in (None, (), {}):
                 option = "--" + key.replace("_", "-").removesuffix("s")
                 raise UsageError(f"{option} belongs to --{source}, not to --{sources[0]}.", f"Leave out {option}.")
 
@@ -141,15 +143,31 @@ def _from_sequence(
     return build_peptide(parsed, name=name)
 
 
+def _from_pdb(
+    path: Path,
+    name: str,
+    system_xml: Path | None,
+    files: tuple[str, ...] | None,
+    chain: str | None,
+    constraints: Constraints,
+) -> BuiltMolecule:
+    from molgen.systems.pdb_input import molecule_from_pdb
+
+    forcefield = ForceFieldSection(constraints=constraints)
+    if files is not None:
+        forcefield = forcefield.model_copy(update={"files": files})
+    return molecule_from_pdb(path, name=name, system_xml=system_xml, forcefield=forcefield, chain=chain)
+
+
 def _definition(
-    molecule: BuiltMolecule, temperature_k: float, constraints: Constraints, cis_trans: CisTrans
+    molecule: BuiltMolecule, description: str, temperature_k: float, constraints: Constraints, cis_trans: CisTrans
 ) -> SystemDefinition:
     forcefield = molecule.forcefield
     if molecule.system_xml is None:
         forcefield = forcefield.model_copy(update={"constraints": constraints})
     return SystemDefinition(
         name=molecule.name,
-        description=_description(molecule, forcefield),
+        description=description,
         temperature_k=temperature_k,
         topology=TopologySection(file=TOPOLOGY_FILE),
         forcefield=forcefield,
@@ -171,8 +189,12 @@ def _variables(molecule: BuiltMolecule, forcefield: ForceFieldSection, cis_trans
     return collective_variables(topology, rotatable, cis_trans=cis_trans)
 
 
-def _description(molecule: BuiltMolecule, forcefield: ForceFieldSection) -> str:
-    residues: dict[int, str] = {atom.residue_index: atom.residue_name for atom in molecule.topology.atoms}
-    names = "-".join(residues[key].capitalize() for key in sorted(residues))
-    field = ", ".join(forcefield.files) if forcefield.system_xml is None else forcefield.system_xml
-    return f"{names}, {field}"
+def _residues(molecule: BuiltMolecule) -> str:
+    residues = {atom.residue_index: atom.residue_name for atom in molecule.topology.atoms}
+    return "-".join(residues[key].capitalize() for key in sorted(residues))
+
+
+def _field(molecule: BuiltMolecule, smiles: str | None) -> str:
+    if smiles is not None:
+        return "MMFF94"
+    return "a System of its own" if molecule.system_xml is not None else ", ".join(molecule.forcefield.files)
