@@ -22,7 +22,8 @@ class FrameSet:
 
     ``positions`` (n, N, D) in nm; ``lineage`` (n,) numbers the independent pieces of dynamics, frames of one
     piece stand in time order; ``log_weight`` (n,) or None for equal weights; ``evaluations`` is the number of
-    energy or force evaluations that made them, 0 if unknown. ``ValueError`` if rows do not match.
+    energy or force evaluations that made them, 0 if unknown; in ``made_whole`` of them the molecule was broken across
+    a periodic box. ``ValueError`` if rows do not match.
     """
 
     positions: AnyFloatArray
@@ -31,6 +32,7 @@ class FrameSet:
     temperature_k: float
     log_weight: FloatArray | None = None
     evaluations: int = 0
+    made_whole: int = 0
 
     def __post_init__(self) -> None:
         n = len(self.positions)
@@ -48,7 +50,8 @@ class FrameSet:
         return len(np.unique(self.lineage))
 
     def select(self, index: IntArray | BoolArray | slice) -> "FrameSet":
-        """The frames ``index``, with everything that belongs to them; ``evaluations`` stays that of the whole."""
+        """The frames ``index``, with everything that belongs to them; ``evaluations`` and
+        ``made_whole`` stay those of the whole."""
         chosen: Any = index
         weight = None if self.log_weight is None else self.log_weight[chosen]
         return replace(self, positions=self.positions[chosen], lineage=self.lineage[chosen], log_weight=weight)
@@ -81,4 +84,5 @@ def concatenate(parts: Sequence[FrameSet]) -> FrameSet:
         kind="explore" if any(part.kind == "explore" for part in parts) else "equilibrium",
         temperature_k=temperatures[0],
         evaluations=sum(part.evaluations for part in parts),
+        made_whole=sum(part.made_whole for part in parts),
     )
