@@ -7,7 +7,7 @@ from typing import Any
 
 import typer
 
-from molgen.errors import RefusedError
+from molgen.errors import InputError, RefusedError
 from molgen.files import json_bytes
 from molgen_cli import tables
 
@@ -42,3 +42,14 @@ def print_reweighting(result: Mapping[str, Any], *, as_json: bool, allow_refused
     if result["verdict"] == "refused" and not allow_refused:
         sys.stdout.flush()
         raise typer.Exit(RefusedError.exit_code)
+
+
+def print_check(result: Mapping[str, Any], *, as_json: bool) -> None:
+    """The findings of ``check``; exit 3 if one of them is a problem."""
+    if as_json:
+        print_json(result)
+    else:
+        tables.print_check(result)
+    if result["problems"]:
+        sys.stdout.flush()
+        raise typer.Exit(InputError.exit_code)

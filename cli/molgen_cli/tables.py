@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
 _VERDICT_STYLES = {"reliable": "bold green", "caution": "bold yellow", "refused": "bold red"}
+_LEVEL_STYLES = {"ok": "green", "note": "yellow", "problem": "bold red"}
 _WIDTH_OF_FILES = 120
 
 
@@ -54,6 +55,24 @@ def print_reweighting(result: Mapping[str, Any]) -> None:
     for key in ("evaluations", "seed", "platform", "report"):
         if result.get(key) is not None:
             _print_entry(console, key, result[key])
+
+
+def print_check(result: Mapping[str, Any]) -> None:
+    """Every finding with its level, and the remedies of those that are not ok."""
+    from rich.text import Text
+
+    table = _table(f"Check of {result['system']}", "", "what", "found")
+    for finding in result["findings"]:
+        found = Text(finding["sentence"])
+        if finding["remedy"]:
+            found.append(f"\n→ {finding['remedy']}", style="italic")
+        level = finding["level"]
+        table.add_row(Text(level, style=_LEVEL_STYLES[level]), Text(finding["name"]), found, end_section=False)
+    console = _console()
+    console.print(table)
+    problems = result["problems"]
+    verdict = "No problem was found." if not problems else f"{problems} {'problem' if problems == 1 else 'problems'}."
+    console.print(verdict, style="bold red" if problems else "bold green", highlight=False)
 
 
 def interval(value: float | None, low: float | None, high: float | None, *, digits: int) -> str:

@@ -29,7 +29,7 @@ def check_count(
     atoms: Sequence[Atom] | None = None,
     selection: str | None = None,
 ) -> None:
-    """``InputError`` unless there are as many atoms as the system has, saying what the others are and how to strip them.
+    """``InputError`` unless there are as many atoms as the system has; says what the others are and how to strip them.
 
     ``atoms`` are those of the file (all of it) where it names them; ``selection`` is what picked ``n_atoms`` of them.
     """

@@ -46,9 +46,7 @@ def _check_bonds(positions: AnyFloatArray, system: MolecularSystem, source: str)
         raise InputError(message, "Divide the coordinates by ten, or write the file with its unit.")
     if low <= median * 10.0 <= high and median < low:
         message = f"The bonds in {source} have a median length of {median:.3g} nm: ten times too short."
-        raise InputError(
-            message, "It was written in nanometre as if that were ångström; multiply by ten."
-        )
+        raise InputError(message, "It was written in nanometre as if that were ångström; multiply by ten.")
     if not low <= median <= high:
         message = f"The bonds in {source} have a median length of {median:.3g} nm, which no molecule has."
         raise InputError(message, "Check the unit of its coordinates (nm) and the order of its atoms.")

@@ -100,9 +100,7 @@ def _selected(topology: Any, selection: str) -> list[int]:
         return [int(index) for index in topology.select(selection)]
     except Exception as error:  # mdtraj's parser raises several kinds
         message = f"The selection {selection!r} cannot be read ({_short(error)})."
-        raise InputError(
-            message, 'Use mdtraj\'s selection language, such as "protein" or "not water".'
-        ) from error
+        raise InputError(message, 'Use mdtraj\'s selection language, such as "protein" or "not water".') from error
 
 
 def _topology(mdtraj: Any, path: Path, options: ReadingOptions) -> Any:

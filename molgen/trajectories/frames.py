@@ -23,7 +23,7 @@ class FrameSet:
     ``positions`` (n, N, D) in nm; ``lineage`` (n,) numbers the independent pieces of dynamics, frames of one
     piece stand in time order; ``log_weight`` (n,) or None for equal weights; ``evaluations`` is the number of
     energy or force evaluations that made them, 0 if unknown; in ``made_whole`` of them the molecule was broken across
-    a periodic box. ``ValueError`` if rows do not match.
+    a periodic box, which ``periodic`` sources have. ``ValueError`` if rows do not match.
     """
 
     positions: AnyFloatArray
@@ -33,6 +33,7 @@ class FrameSet:
     log_weight: FloatArray | None = None
     evaluations: int = 0
     made_whole: int = 0
+    periodic: bool = False
 
     def __post_init__(self) -> None:
         n = len(self.positions)
@@ -85,4 +86,5 @@ def concatenate(parts: Sequence[FrameSet]) -> FrameSet:
         temperature_k=temperatures[0],
         evaluations=sum(part.evaluations for part in parts),
         made_whole=sum(part.made_whole for part in parts),
+        periodic=any(part.periodic for part in parts),
     )

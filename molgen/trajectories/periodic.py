@@ -18,9 +18,9 @@ def make_whole(
     volume stays as it is. Also gives which frames were changed (n,). Bonds are far shorter than half a box, so
     rounding in fractional coordinates finds the right image in a skewed box too.
     """
-    usable = np.isfinite(vectors).all(axis=(1, 2)) & np.isfinite(positions).all(axis=(1, 2))
-    volumes = np.linalg.det(np.where(usable[:, None, None], vectors, 0.0))
-    usable = np.asarray(usable & (np.abs(volumes) > 1e-6), dtype=np.bool_)
+    finite = np.isfinite(vectors).all(axis=(1, 2)) & np.isfinite(positions).all(axis=(1, 2))
+    volumes = np.linalg.det(np.where(np.asarray(finite)[:, None, None], vectors, 0.0))
+    usable = np.asarray(finite & (np.abs(volumes) > 1e-6), dtype=np.bool_)
     boxes = np.asarray(vectors[usable], dtype=np.float64)
     inverse = np.linalg.inv(boxes)
     frames = np.asarray(positions[usable], dtype=np.float64)

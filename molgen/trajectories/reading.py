@@ -51,7 +51,14 @@ def _read_one(path: Path, system: System, options: ReadingOptions, kind: FrameKi
         raise InputError(f"{path} cannot hold frames of {system.name}.", "Give a run directory or an HDF5 file.")
     content = read_file(path, system, options)
     lineage = np.zeros(len(content.positions), dtype=np.int64)
-    return FrameSet(content.positions, lineage, kind, system.temperature_k, made_whole=content.made_whole)
+    return FrameSet(
+        content.positions,
+        lineage,
+        kind,
+        system.temperature_k,
+        made_whole=content.made_whole,
+        periodic=content.periodic,
+    )
 
 
 def _read_run(path: Path, system: System, stride: int) -> FrameSet:

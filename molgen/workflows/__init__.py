@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from molgen.dynamics.schedule import SimulationSettings
     from molgen.training.settings import TrainingSettings
+    from molgen.trajectories.options import ReadingOptions
+    from molgen.workflows.checking import CheckResult, check
     from molgen.workflows.demonstration import DemoResult, demo, plan_demo
     from molgen.workflows.reweight_settings import ReweightSettings
     from molgen.workflows.reweighting import ReweightResult, plan_reweighting, reweight
@@ -14,6 +16,8 @@ if TYPE_CHECKING:
     from molgen.workflows.training import TrainingResult, plan_training, train
 
 _MODULES = {
+    "checking": ("check", "CheckResult"),
+    "frames": ("ReadingOptions",),
     "simulation": ("simulate", "SimulationSettings", "SimulationResult", "plan_simulation"),
     "training": ("train", "TrainingSettings", "TrainingResult", "plan_training"),
     "sampling": ("sample", "SamplingSettings", "SamplingResult", "plan_sampling"),
@@ -24,7 +28,9 @@ _MODULES = {
 _HOME = {name: module for module, names in _MODULES.items() for name in names}
 
 __all__ = [
+    "CheckResult",
     "DemoResult",
+    "ReadingOptions",
     "ReweightResult",
     "ReweightSettings",
     "SamplingResult",
@@ -33,6 +39,7 @@ __all__ = [
     "SimulationSettings",
     "TrainingResult",
     "TrainingSettings",
+    "check",
     "demo",
     "plan_demo",
     "plan_reweighting",

@@ -13,6 +13,7 @@ import molgen
 import molgen.systems
 from molgen.progress import ProgressEvent
 from molgen.settings import Settings
+from molgen.trajectories.options import ReadingOptions
 
 RESULT: dict[str, Any] = {
     "molgen": "0.1.0",
@@ -107,6 +108,7 @@ def workflows(monkeypatch: pytest.MonkeyPatch) -> FakeWorkflows:
         setattr(module, name, fake.plan(name))
     for name in ("SimulationSettings", "TrainingSettings", "SamplingSettings", "ReweightSettings"):
         setattr(module, name, FakeSettings)
+    module.ReadingOptions = ReadingOptions  # type: ignore[attr-defined]
     monkeypatch.setitem(sys.modules, "molgen.workflows", module)
     monkeypatch.setattr(molgen, "workflows", module, raising=False)
     monkeypatch.setattr(molgen.systems, "load_system", lambda name: f"<{name}>", raising=False)

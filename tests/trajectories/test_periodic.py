@@ -11,9 +11,7 @@ SKEWED = np.array([[2.0, 0.0, 0.0], [0.9, 1.7, 0.0], [-0.6, 0.8, 1.6]])
 
 @pytest.mark.parametrize("box", [2.0 * np.eye(3), SKEWED])
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-def test_wrapped_molecules_come_back(
-    dipeptide: MolecularSystem, box: np.ndarray, dtype: type
-) -> None:
+def test_wrapped_molecules_come_back(dipeptide: MolecularSystem, box: np.ndarray, dtype: type) -> None:
     rng = np.random.default_rng(2)
     true = dipeptide.positions + rng.uniform(-3.0, 3.0, (50, 1, 3))
     wrapped = true - np.floor(true @ np.linalg.inv(box)) @ box
