@@ -158,6 +158,8 @@ def _readable(path: Path) -> Iterator[None]:
         with warnings.catch_warnings():
             # Without the netCDF4 package mdtraj reads NetCDF through scipy, and warns that this is slower.
             warnings.filterwarnings("ignore", message=".*netCDF4")
+            # What they find odd (residue numbers, boxes, missing elements) is checked here, or does not matter.
+            warnings.simplefilter("ignore", UserWarning)
             with _native_output_aside():
                 yield
     except InputError:
@@ -168,10 +170,11 @@ def _readable(path: Path) -> Iterator[None]:
 
 @contextmanager
 def _native_output_aside() -> Iterator[None]:
-    """What compiled readers print goes to standard error: the DCD reader greets on standard output, where JSON goes."""
+    """What compiled readers print is dropped: the DCD reader greets on standard output, where JSON may be read."""
     sys.stdout.flush()
-    kept = os.dup(1)
-    os.dup2(2, 1)
+    kept, nowhere = os.dup(1), os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 1)
+    os.close(nowhere)
     try:
         yield
     finally:

@@ -19,7 +19,7 @@ from molgen.observables.table import evaluate_cvs
 from molgen.systems.force_field_bonds import force_field_bonds
 from molgen.systems.system import MolecularSystem, System
 from molgen.units import thermal_energy
-from molgen.workflows.findings import Finding, note, ok, problem, refused
+from molgen.workflows.findings import Finding, note, ok, plural, problem, refused
 
 MAX_EXCESS = 10.0
 NOTED_EXCESS = 1.0
@@ -39,7 +39,7 @@ class Zero:
 def check_topology(system: MolecularSystem) -> Iterator[Finding]:
     """Bonds against the force field's, names, number of molecules."""
     residues = len({atom.residue_index for atom in system.topology.atoms})
-    size = f"{system.n_particles} atoms in {residues} residues, {len(system.topology.bonds)} bonds"
+    size = f"{system.n_particles} atoms in {plural(residues, 'residue')}, {len(system.topology.bonds)} bonds"
     yield ok("system", f"{system.name}: {size}, {system.temperature_k:g} K.")
     yield _molecules(system)
     yield _bonds(system)
@@ -56,9 +56,8 @@ def check_stereo(system: MolecularSystem) -> Iterator[Finding]:
     """Stereocentres and peptide bonds of the structure, which make up its domain."""
     centres = stereocentres(system)
     listed = ", ".join(atom_word(system.topology, atom) for atom in centres)
-    yield ok(
-        "stereocentres", f"{len(centres)} stereocentres{': ' + listed if listed else ''}; fixed as in the structure."
-    )
+    count = plural(len(centres), "stereocentre")
+    yield ok("stereocentres", f"{count}{': ' + listed if listed else ''}; fixed as in the structure.")
     bonds, cis = peptide_bonds(system.topology), cis_bonds(system)
     free = system.definition.domain.cis_trans == "free"
     fate = "free to turn" if free else "fixed as in the structure"
@@ -67,7 +66,7 @@ def check_stereo(system: MolecularSystem) -> Iterator[Finding]:
         sentence = f"{len(cis)} of {len(bonds)} peptide bonds are cis, {fate}: {', '.join(cis)}."
         yield note("peptide bonds", sentence, remedy)
     else:
-        yield ok("peptide bonds", f"{len(bonds)} peptide bonds, {len(cis)} of them cis; {fate}.")
+        yield ok("peptide bonds", f"{plural(len(bonds), 'peptide bond')}, {len(cis)} cis; {fate}.")
 
 
 def check_coordinates(system: System) -> Finding:
@@ -77,7 +76,7 @@ def check_coordinates(system: System) -> Finding:
     except MolgenError as error:
         return refused("coordinates", error)
     if not isinstance(system, MolecularSystem):
-        return ok("coordinates", f"{chart.dimension} coordinates, learned as they are.")
+        return ok("coordinates", f"{plural(chart.dimension, 'coordinate')}, learned as they are.")
     folded = sum(period < 2.0 * math.pi - 1e-9 for period in chart.periods)
     counts = f"{len(chart.circular)} free torsions, {folded} of them of folded groups of equal hydrogens"
     return ok("coordinates", f"{chart.dimension} internal coordinates; {counts}.")
@@ -174,15 +173,14 @@ def _bonds(system: MolecularSystem) -> Finding:
     strange = sorted(pair for pair in held.bonded - topology if not _near(neighbours, *pair))
     if loose:
         i, j = loose[0]
-        sentence = (
-            f"The force field has no bond for {len(loose)} bonds of the topology, the first {_bond(system, i, j)}."
-        )
+        count = plural(len(loose), "bond")
+        sentence = f"The force field has no term for {count} of the topology, the first {_bond(system, i, j)}."
         return problem("bonds", sentence, "Give the System and the topology of the same molecule in the same order.")
     if strange:
         i, j = strange[0]
         sentence = f"The force field bonds atoms that the topology does not, the first {_bond(system, i, j)}."
         return problem("bonds", sentence, "Add the bond to the topology (CONECT), or give its own System.")
-    fixed = f"; {len(held.constrained)} distances are fixed" if held.constrained else ""
+    fixed = f"; {plural(len(held.constrained), 'distance')} fixed by constraints" if held.constrained else ""
     return ok("bonds", f"Every bond of the topology is held by the force field and the other way round{fixed}.")
 
 

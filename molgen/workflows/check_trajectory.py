@@ -17,7 +17,7 @@ from molgen.trajectories.hdf5 import is_plain_mdtraj, read_energies
 from molgen.trajectories.options import ReadingOptions
 from molgen.units import thermal_energy
 from molgen.workflows.check_system import Zero
-from molgen.workflows.findings import Finding, note, ok, problem, refused
+from molgen.workflows.findings import Finding, note, ok, plural, problem, refused
 from molgen.workflows.frames import UsableFrames, usable_frames
 
 MAX_MEDIAN = 3.0
@@ -70,12 +70,9 @@ def check_trajectory(
 
 def _summary(name: str, frames: FrameSet) -> Finding:
     kind = "explore frames, no populations" if frames.kind == "explore" else "taken as equilibrium frames"
-    weighted = ", weighted" if frames.log_weight is not None else ""
-    lineages = f"{frames.n_lineages} {'lineage' if frames.n_lineages == 1 else 'lineages'}"
-    sentence = (
-        f"{len(frames)} frames{weighted} in {lineages} ({kind}); whole file, atoms, order and units as they should."
-    )
-    return ok(name, sentence)
+    weighted = "weighted frame" if frames.log_weight is not None else "frame"
+    found = f"{plural(len(frames), weighted)} in {plural(frames.n_lineages, 'lineage')} ({kind})"
+    return ok(name, f"{found}; the file is complete, its atoms, their order and the units are right.")
 
 
 def _domain(name: str, usable: UsableFrames) -> Iterator[Finding]:

@@ -28,7 +28,7 @@ from molgen.workflows.check_system import (
     check_topology,
 )
 from molgen.workflows.check_trajectory import check_trajectory
-from molgen.workflows.findings import Finding, note, ok, problem, refused
+from molgen.workflows.findings import Finding, note, ok, plural, problem, refused
 
 FEW_FRAMES = 1000
 """Fewer frames than these leave stiff coordinates badly known."""
@@ -103,7 +103,7 @@ def _system_findings(
         findings.extend(check_topology(system))
         findings.extend(check_stereo(system))
     else:
-        findings.append(ok("system", f"{system.name}: an analytic potential in {system.dim} dimensions."))
+        findings.append(ok("system", f"{system.name}: an analytic potential in {plural(system.dim, 'dimension')}."))
     findings.append(check_coordinates(system))
     findings.extend(check_states(system))
     zero = None
@@ -128,26 +128,28 @@ def _together(system: System, usable: list[FrameSet], findings: list[Finding]) -
     if not usable:
         findings.append(problem("frames", "No source has frames that train could use.", "See the problems above."))
         return 0, {}
+    total = sum(len(frames) for frames in usable)
+    pieces = sum(frames.n_lineages for frames in usable)
+    sentence = f"train would use {total} frames in {plural(pieces, 'lineage')}."
     try:
-        frames = concatenate(usable)
+        concatenate(usable)
     except MolgenError as error:
-        findings.append(refused("frames", error))
-        return 0, {}
-    sentence = f"{len(frames)} frames in {frames.n_lineages} lineages would be used by train."
-    if len(frames) < FEW_FRAMES:
+        remedy = error.hint
+        findings.append(note("frames", f"train would not take all these sources together: {error.message}", remedy))
+    if total < FEW_FRAMES:
         findings.append(note("frames", sentence, f"Give more than {FEW_FRAMES}, or let simulate --explore add some."))
     else:
         findings.append(ok("frames", sentence))
-    counts = _visits(system, frames, findings)
-    return len(frames), counts
+    return total, _visits(system, usable, findings)
 
 
-def _visits(system: System, frames: FrameSet, findings: list[Finding]) -> dict[str, int]:
+def _visits(system: System, usable: list[FrameSet], findings: list[Finding]) -> dict[str, int]:
     try:
         states = build_states(system)
         if not states.names:
             return {}
-        label = states.assign(evaluate_cvs(system, np.asarray(frames.positions, dtype=np.float64)))
+        positions = np.concatenate([np.asarray(frames.positions, dtype=np.float64) for frames in usable])
+        label = states.assign(evaluate_cvs(system, positions))
     except MolgenError:
         return {}  # said already of the system
     counts = {name: int((label == index).sum()) for index, name in enumerate(states.names)}

@@ -40,3 +40,8 @@ def problem(name: str, sentence: str, remedy: str) -> Finding:
 def refused(name: str, error: MolgenError) -> Finding:
     """The problem an error speaks of."""
     return problem(name, error.message, error.hint)
+
+
+def plural(count: int, noun: str) -> str:
+    """``1 bond``, ``2 bonds``."""
+    return f"{count} {noun}{'' if count == 1 else 's'}"

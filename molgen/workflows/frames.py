@@ -65,22 +65,24 @@ def open_frames(
 
 
 def usable_frames(frames: FrameSet, system: System, *, most: int | None = None) -> UsableFrames:
-    """See :func:`open_frames`, for frames that were read already."""
+    """See :func:`open_frames`, for frames that were read already. Frames of weight zero are not counted."""
     if most is not None and len(frames) > most:
         frames = frames.select(slice(None, None, -(-len(frames) // most)))
     positions, relabelled = match_labels(frames.positions, system)
     frames = replace(frames, positions=positions)
     inside = domain_of(system).contains(np.asarray(positions, dtype=np.float64))
-    outside = int((~inside).sum())
-    violations = find_violations(np.asarray(positions[~inside], dtype=np.float64), system) if outside else ()
-    if outside > MAX_OUTSIDE * len(frames):
-        raise _refusal(outside, len(frames), violations, system)
+    counted = np.ones(len(frames), dtype=np.bool_) if frames.log_weight is None else np.isfinite(frames.log_weight)
+    left_out = ~inside & counted
+    outside, total = int(left_out.sum()), int(counted.sum())
+    violations = find_violations(np.asarray(positions[left_out], dtype=np.float64), system) if outside else ()
+    if outside > MAX_OUTSIDE * total:
+        raise _refusal(outside, total, violations, system)
     named = {
         atom_word(system.topology, centre): count
         for centre, count in relabelled.items()
         if isinstance(system, MolecularSystem)
     }
-    return UsableFrames(frames.select(inside) if outside else frames, len(inside), outside, named, violations)
+    return UsableFrames(frames if inside.all() else frames.select(inside), total, outside, named, violations)
 
 
 def _refusal(outside: int, total: int, violations: tuple[Violation, ...], system: System) -> InputError:

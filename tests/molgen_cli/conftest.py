@@ -55,6 +55,19 @@ RESULT: dict[str, Any] = {
 }
 
 
+CHECKED: dict[str, Any] = {
+    "system": "ala",
+    "problems": 1,
+    "findings": [
+        {"name": "bonds", "level": "ok", "sentence": "Every bond is held.", "remedy": ""},
+        {"name": "md.dcd", "level": "problem", "sentence": "It is truncated [cut].", "remedy": "Copy it again."},
+    ],
+    "frames": 0,
+    "states": {},
+    "evaluations": {"data": 1},
+}
+
+
 class FakeSettings(Settings):
     bins: int = 8
 
@@ -75,6 +88,7 @@ class FakeWorkflows:
 
     calls: list[tuple[str, tuple[Any, ...], dict[str, Any]]] = field(default_factory=list)
     result: dict[str, Any] = field(default_factory=lambda: dict(RESULT))
+    checked: dict[str, Any] = field(default_factory=lambda: dict(CHECKED))
     during: Callable[..., None] = lambda *_, **__: None
 
     def plan(self, name: str) -> Callable[..., dict[str, Any]]:
@@ -91,6 +105,8 @@ class FakeWorkflows:
             self.during(*args, **options)
             if name == "reweight":
                 return FakeResult(self.result)
+            if name == "check":
+                return FakeResult(self.checked)
             if name == "demo":
                 return FakeResult({"directory": "out"}, reweighting=FakeResult(self.result))
             return FakeResult({"frames": 10, "evaluations": {"data": 7}, "curve": [1, 2]})
@@ -102,7 +118,7 @@ class FakeWorkflows:
 def workflows(monkeypatch: pytest.MonkeyPatch) -> FakeWorkflows:
     fake = FakeWorkflows()
     module = types.ModuleType("molgen.workflows")
-    for name in ("simulate", "train", "sample", "reweight", "demo"):
+    for name in ("simulate", "train", "sample", "reweight", "demo", "check"):
         setattr(module, name, fake.work(name))
     for name in ("plan_simulation", "plan_training", "plan_sampling", "plan_reweighting", "plan_demo"):
         setattr(module, name, fake.plan(name))

@@ -45,7 +45,7 @@ def test_help_is_quick_and_imports_nothing_heavy() -> None:
     assert min(took) < 0.5
 
 
-@pytest.mark.parametrize("command", ["simulate", "train", "sample", "reweight", "demo", "systems"])
+@pytest.mark.parametrize("command", ["check", "simulate", "train", "sample", "reweight", "demo", "systems"])
 def test_every_command_has_help(molgen_command: Command, capsys: pytest.CaptureFixture[str], command: str) -> None:
     assert molgen_command(command, "--help") == 0
     assert "--json" in capsys.readouterr().out

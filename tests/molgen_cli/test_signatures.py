@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 # The modules are imported before a test puts the stand-in in the place of their package.
-from molgen.workflows import demonstration, reweighting, sampling, simulation, training
+from molgen.workflows import checking, demonstration, reweighting, sampling, simulation, training
 
 COMMANDS = {
     "simulate": (simulation, ("simulate", "ala", "--time", "5ns", "-o", "out")),
@@ -16,6 +16,12 @@ COMMANDS = {
     "reweight": (reweighting, ("reweight", "ensemble", "-o", "out")),
     "demo": (demonstration, ("demo",)),
 }
+
+
+def test_check_fits_its_workflow(workflows: Any, molgen_command: Callable[..., int]) -> None:
+    molgen_command("check", "ala", "md1", "md2", "--stride", "2", "--platform", "CPU")
+    ((name, given, options),) = workflows.calls
+    inspect.signature(getattr(checking, name)).bind(*given, **options)
 
 
 @pytest.mark.parametrize("command", COMMANDS)
