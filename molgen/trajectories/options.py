@@ -18,7 +18,7 @@ class ReadingOptions:
 
     stride: int = 1
     selection: str | None = None
-    topology: Path | None = None
+    topology: str | Path | None = None
 
     def __post_init__(self) -> None:
         if self.stride < 1:
