@@ -24,7 +24,7 @@ class FreshDraws:
     def draw(self, seed: int) -> None:
         """Draw and label one round (one evaluation of energy and forces a draw), drop the oldest.
 
-        A poor model is asked for more: a round goes on until its weights are worth enough (see :class:`RefineSettings`).
+        A poor model is asked for more: a round goes on until its weights are worth enough (:class:`RefineSettings`).
         """
         generator = torch.Generator().manual_seed(seed)
         pieces: list[LabelledFrames] = []

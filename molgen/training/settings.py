@@ -27,9 +27,9 @@ class LearnSettings(Settings):
 class RefineSettings(Settings):
     """Second stage: rounds of fresh draws, labelled with the energy and weighted towards the target.
 
-    Each round draws ``draws`` frames, as many again up to ``pieces`` times until their weights are worth ``effective`` x
-    ``draws`` (Kish), and takes ``steps`` steps on the rows of the last ``keep`` rounds. Weights are clipped at their ``clip`` quantile for
-    training only.
+    Each round draws ``draws`` frames, as many again up to ``pieces`` times until their weights are worth ``effective``
+    x ``draws`` (Kish), and takes ``steps`` steps on the rows of the last ``keep`` rounds. Weights are clipped at their
+    ``clip`` quantile for training only.
     """
 
     rounds: NonNegativeInt = 120
