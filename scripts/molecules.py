@@ -169,8 +169,54 @@ def main() -> None:
 
 
 def table(found: list[dict[str, Any]]) -> str:
-    """The rows as Markdown."""
-    raise NotImplementedError
+    """The rows as Markdown: one table of all molecules, then the populations of each beside the reference."""
+    lines = [
+        "| molecule | atoms | explored | raw ESS | k̂ | verdict | outside | what it said |",
+        "| --- | --- | --- | --- | --- | --- | --- | --- |",
+    ]
+    for row in found:
+        lines.append(_summary(row))
+    for row in found:
+        if "reweight" in row:
+            lines += ["", *_populations(row)]
+    return "\n".join(lines)
+
+
+def _summary(row: dict[str, Any]) -> str:
+    result = row.get("compared", row.get("reweight"))
+    if result is None:
+        return f"| {row['name']}: {row['what']} | {row.get('made', {}).get('n_atoms', '')} | | | | not run | | |"
+    explored = f"{row['simulate']['evaluations'] * 2e-6:.1f} ns, {row['simulate']['frames']} frames"
+    said = "; ".join(result["reasons"][:2]) if result["reasons"] else "nothing"
+    return (
+        f"| {row['name']}: {row['what']} | {row['made']['n_atoms']} | {explored} | {100 * result['ess_raw']:.1f} % | "
+        f"{result['pareto_k']:.2f} | {result['verdict']} | {result['n_out_of_domain']} | {said} |"
+    )
+
+
+def _populations(row: dict[str, Any]) -> list[str]:
+    result = row.get("compared", row["reweight"])
+    plain = row.get("plain")
+    beside = f"{plain['evaluations'] * 2e-6:.1f} ns of plain dynamics" if plain else "no reference yet"
+    lines = [
+        f"**{row['name']}** (`molgen init {row['init']}`), beside {beside}:",
+        "",
+        "| state | where | population | reference | verdict |",
+        "| --- | --- | --- | --- | --- |",
+    ]
+    conditions = row["train"]["state_conditions"]
+    for name, entry in result["populations"].items():
+        lines.append(
+            f"| {name} | {conditions.get(name, '')} | {_interval(entry)} | {_interval(entry['reference'])} | "
+            f"{entry['verdict']} |"
+        )
+    return lines
+
+
+def _interval(entry: dict[str, Any] | None) -> str:
+    if not entry or entry.get("value") is None:
+        return "-"
+    return f"{entry['value']:.4f} [{entry['low']:.4f}, {entry['high']:.4f}]"
 
 
 if __name__ == "__main__":
