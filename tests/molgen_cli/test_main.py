@@ -46,7 +46,9 @@ def test_help_is_quick_and_imports_nothing_heavy() -> None:
     assert min(took) < 0.5
 
 
-@pytest.mark.parametrize("command", ["simulate", "train", "sample", "reweight", "export", "demo", "systems", "doctor"])
+@pytest.mark.parametrize(
+    "command", ["init", "simulate", "train", "sample", "reweight", "export", "demo", "systems", "doctor"]
+)
 def test_every_command_has_help(molgen_command: Command, capsys: pytest.CaptureFixture[str], command: str) -> None:
     assert molgen_command(command, "--help") == 0
     assert "--json" in capsys.readouterr().out
