@@ -8,9 +8,9 @@
 
 Each molecule has ``--minutes`` of wall time on one core (``--workers 1``), from ``init`` to ``reweight``: 0.35 of it
 for exploring, 0.5 for training, the rest for drawing and weighing. Everything is left at its default; no state,
-variable or coordinate is written by hand. The reference is plain dynamics of four chains from the same structure, on one core for
-as long again; it is made after the run, and the draws are then weighed a second time beside it. Seeds are 1. A run that
-failed is a row with its sentence. Finished stages are kept, so that the same command continues.
+variable or coordinate is written by hand. The reference is plain dynamics of four chains from the same structure, on
+one core for as long again; it is made after the run, and the draws are then weighed a second time beside it. Seeds are
+1. A run that failed is a row with its sentence. Finished stages are kept, so that the same command continues.
 """
 
 import argparse

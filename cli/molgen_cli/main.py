@@ -9,7 +9,7 @@ import typer
 
 import molgen
 from molgen.errors import MolgenError
-from molgen_cli.commands import demo, doctor, export, init, reweight, sample, simulate, systems, train
+from molgen_cli.commands import check, demo, doctor, export, init, reweight, sample, simulate, systems, train
 from molgen_cli.session import UnexpectedError
 
 app = typer.Typer(
@@ -24,6 +24,7 @@ app = typer.Typer(
 )
 
 app.command("init")(init.init)
+app.command("check")(check.check)
 app.command("simulate")(simulate.simulate)
 app.command("train")(train.train)
 app.command("sample")(sample.sample)

@@ -90,5 +90,20 @@ MaxTimeOption = Annotated[
 AllowRefusedOption = Annotated[
     bool, typer.Option("--allow-refused", help="Exit 0 where the verdict is refused; the verdict stays.")
 ]
+StrideOption = Annotated[
+    int, typer.Option("--stride", min=1, metavar="N", help="Take every N-th frame of each trajectory.")
+]
+SelectionOption = Annotated[
+    str | None,
+    typer.Option(
+        "--selection", metavar="TEXT", help='Atoms of trajectory files to take, e.g. "protein" (mdtraj\'s language).'
+    ),
+]
+TopologyOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--topology", metavar="FILE", help="PDB that names all atoms of DCD, XTC, TRR and NetCDF files with solvent."
+    ),
+]
 
 DEFAULT_WORKERS = available_cpus()

@@ -77,3 +77,14 @@ def print_conformers(result: Mapping[str, Any], *, as_json: bool) -> None:
         print_json(result)
     else:
         tables.print_conformers(result)
+
+
+def print_check(result: Mapping[str, Any], *, as_json: bool) -> None:
+    """The findings of ``check``; exit 3 if one of them is a problem."""
+    if as_json:
+        print_json(result)
+    else:
+        tables.print_check(result)
+    if result["problems"]:
+        sys.stdout.flush()
+        raise typer.Exit(InputError.exit_code)

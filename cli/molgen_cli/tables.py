@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
 _VERDICT_STYLES = {"reliable": "bold green", "caution": "bold yellow", "refused": "bold red"}
-_STATUS_STYLES = {"ok": "green", "note": "yellow", "problem": "bold red"}
+_LEVEL_STYLES = {"ok": "green", "note": "yellow", "problem": "bold red"}
 _WIDTH_OF_FILES = 120
 
 
@@ -32,7 +32,7 @@ def print_findings(findings: Sequence[Mapping[str, str]]) -> None:
     table = _table("Diagnosis", "", "what", "found")
     for finding in findings:
         status = finding["status"]
-        table.add_row(Text(status, _STATUS_STYLES[status]), Text(finding["what"]), Text(finding["found"]))
+        table.add_row(Text(status, _LEVEL_STYLES[status]), Text(finding["what"]), Text(finding["found"]))
     console.print(table)
     for finding in findings:
         if finding["remedy"]:
@@ -133,6 +133,24 @@ def _print_remainder(console: "Console", result: Mapping[str, Any]) -> None:
     for warning in result["warnings"]:
         console.print(f"  - {warning}", highlight=False, markup=False, soft_wrap=True)
     _print_entry(console, "files", result["files"])
+
+
+def print_check(result: Mapping[str, Any]) -> None:
+    """Every finding with its level, and the remedies of those that are not ok."""
+    from rich.text import Text
+
+    table = _table(f"Check of {result['system']}", "", "what", "found")
+    for finding in result["findings"]:
+        found = Text(finding["sentence"])
+        if finding["remedy"]:
+            found.append(f"\n→ {finding['remedy']}", style="italic")
+        level = finding["level"]
+        table.add_row(Text(level, style=_LEVEL_STYLES[level]), Text(finding["name"]), found, end_section=False)
+    console = _console()
+    console.print(table)
+    problems = result["problems"]
+    verdict = "No problem was found." if not problems else f"{problems} {'problem' if problems == 1 else 'problems'}."
+    console.print(verdict, style="bold red" if problems else "bold green", highlight=False)
 
 
 def interval(value: float | None, low: float | None, high: float | None, *, digits: int) -> str:

@@ -1,7 +1,5 @@
 """Are these frames of this system? The checks a trajectory passes before anything is computed from it."""
 
-from collections.abc import Sequence
-
 import numpy as np
 
 from molgen.arrays import BoolArray, FloatArray
@@ -19,24 +17,8 @@ _RADII_NM = {
 }  # fmt: skip
 # Triple bonds are 0.78 of the sum of radii, atoms two bonds apart 1.6.
 _BOND_RATIO = (0.7, 1.35)
+_BROKEN_RATIO = 2.0
 _MAX_FRAMES = 2000
-
-
-def check_count(n_atoms: int, system: System, source: str) -> None:
-    """``InputError`` unless the file has as many atoms as the system."""
-    if n_atoms != system.n_particles:
-        message = f"{source} has {n_atoms} atoms, {system.name} has {system.n_particles}."
-        raise InputError(message, "Keep only the system's own atoms (no solvent, no ions), all hydrogens included.")
-
-
-def check_elements(elements: Sequence[str] | None, system: System, source: str) -> None:
-    """``InputError`` at the first atom whose element is not the system's (only for files that name elements)."""
-    if elements is None or not isinstance(system, MolecularSystem):
-        return
-    for index, (theirs, atom) in enumerate(zip(elements, system.topology.atoms, strict=True)):
-        if theirs != atom.element:
-            message = f"{source} has its atoms in another order: atom {index} is {theirs}, not {atom.element}."
-            raise InputError(message, f"Reorder its atoms as in the topology of {system.name}.")
 
 
 def check_positions(positions: AnyFloatArray, system: System, source: str, used: BoolArray | None = None) -> None:
@@ -62,6 +44,9 @@ def _check_bonds(positions: AnyFloatArray, system: MolecularSystem, source: str)
     if low <= median / 10.0 <= high and median > high:
         message = f"The bonds in {source} have a median length of {median:.2f} nm: this looks like ångström."
         raise InputError(message, "Divide the coordinates by ten, or write the file with its unit.")
+    if low <= median * 10.0 <= high and median < low:
+        message = f"The bonds in {source} have a median length of {median:.3g} nm: ten times too short."
+        raise InputError(message, "It was written in nanometre as if that were ångström; multiply by ten.")
     if not low <= median <= high:
         message = f"The bonds in {source} have a median length of {median:.3g} nm, which no molecule has."
         raise InputError(message, "Check the unit of its coordinates (nm) and the order of its atoms.")
@@ -77,6 +62,37 @@ def _check_bonds(positions: AnyFloatArray, system: MolecularSystem, source: str)
             raise InputError(
                 message, f"Put its atoms in the order of {system.name} and make molecules whole across a box."
             )
+
+
+def check_unbroken(positions: AnyFloatArray, system: MolecularSystem, source: str, *, periodic: bool) -> None:
+    """``InputError`` if a bond of any single frame (n, N, 3) is so long that the molecule must be in pieces.
+
+    ``periodic`` says whether the file had a box: then its molecules were made whole before.
+    """
+    elements = [atom.element for atom in system.topology.atoms]
+    columns = [k for k, (i, j) in enumerate(system.topology.bonds) if {elements[i], elements[j]} <= set(_RADII_NM)]
+    if not columns:
+        return
+    bonds = [system.topology.bonds[k] for k in columns]
+    limit = _BROKEN_RATIO * np.array([_RADII_NM[elements[i]] + _RADII_NM[elements[j]] for i, j in bonds])
+    broken, worst, where = 0, 0.0, 0
+    for start in range(0, len(positions), _MAX_FRAMES):
+        ratios = bond_lengths(positions[start : start + _MAX_FRAMES], system)[:, columns] / limit
+        broken += int((ratios > 1.0).any(axis=1).sum())
+        if float(ratios.max()) > worst:
+            worst, where = float(ratios.max()), int(np.unravel_index(ratios.argmax(), ratios.shape)[1])
+    if not broken:
+        return
+    i, j = bonds[where]
+    bond = f"{system.topology.atoms[i].name} {i} - {system.topology.atoms[j].name} {j}"
+    message = f"In {broken} of {len(positions)} frames of {source} the molecule is broken (bond {bond} of "
+    message += f"{worst * limit[where]:.2f} nm)"
+    if periodic:
+        raise InputError(f"{message}, and its box does not make it whole.", "The simulation blew up; leave these out.")
+    raise InputError(
+        f"{message}, and the file holds no periodic box to make it whole with.",
+        "Make molecules whole where the box is known (gmx trjconv -pbc whole, cpptraj autoimage).",
+    )
 
 
 def bond_lengths(positions: AnyFloatArray, system: MolecularSystem) -> FloatArray:

@@ -22,8 +22,9 @@ class FrameSet:
 
     ``positions`` (n, N, D) in nm; ``lineage`` (n,) numbers the independent pieces of dynamics, frames of one
     piece stand in time order; ``log_weight`` (n,) or None for equal weights; ``evaluations`` is the number of
-    energy or force evaluations that made them, 0 if unknown. ``log_stiff`` (n,) or None is what each frame weighs
-    besides because the dynamics that made it held bonds fixed (:func:`molgen.trajectories.constrained.log_stiff`).
+    energy or force evaluations that made them, 0 if unknown; in ``made_whole`` of them the molecule was broken across
+    a periodic box, which ``periodic`` sources have. ``log_stiff`` (n,) or None is what each frame weighs besides
+    because the dynamics that made it held bonds fixed (:func:`molgen.trajectories.constrained.log_stiff`).
     ``ValueError`` if rows do not match.
     """
 
@@ -34,6 +35,8 @@ class FrameSet:
     log_weight: FloatArray | None = None
     evaluations: int = 0
     log_stiff: FloatArray | None = None
+    made_whole: int = 0
+    periodic: bool = False
 
     def __post_init__(self) -> None:
         n = len(self.positions)
@@ -60,7 +63,8 @@ class FrameSet:
         return len(np.unique(self.lineage))
 
     def select(self, index: IntArray | BoolArray | slice) -> "FrameSet":
-        """The frames ``index``, with everything that belongs to them; ``evaluations`` stays that of the whole."""
+        """The frames ``index``, with everything that belongs to them; ``evaluations`` and
+        ``made_whole`` stay those of the whole."""
         chosen: Any = index
         weight = None if self.log_weight is None else self.log_weight[chosen]
         stiff = None if self.log_stiff is None else self.log_stiff[chosen]
@@ -97,6 +101,8 @@ def concatenate(parts: Sequence[FrameSet]) -> FrameSet:
         temperature_k=temperatures[0],
         evaluations=sum(part.evaluations for part in parts),
         log_stiff=_joined_stiff(parts),
+        made_whole=sum(part.made_whole for part in parts),
+        periodic=any(part.periodic for part in parts),
     )
 
 

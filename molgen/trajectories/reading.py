@@ -1,6 +1,5 @@
 """Reading frames from run directories, ensembles and trajectory files, every one checked against the system."""
 
-import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -9,51 +8,59 @@ import numpy as np
 
 from molgen.errors import InputError
 from molgen.rundir import read_manifest
-from molgen.systems.mdtraj_topology import mdtraj_topology
-from molgen.systems.system import AnalyticSystem, System
-from molgen.trajectories.checks import check_count, check_elements, check_positions
+from molgen.systems.system import AnalyticSystem, MolecularSystem, System
+from molgen.trajectories.atoms import check_count, check_order
+from molgen.trajectories.checks import check_positions
 from molgen.trajectories.constrained import log_stiff
-from molgen.trajectories.dcd import check_dcd_complete
+from molgen.trajectories.files import HDF5, WITH_TOPOLOGY, WITHOUT_TOPOLOGY, read_file
 from molgen.trajectories.frames import FrameKind, FrameSet, concatenate
-from molgen.trajectories.hdf5 import HDF5Frames, read_hdf5
+from molgen.trajectories.hdf5 import HDF5Frames, is_plain_mdtraj, read_hdf5
+from molgen.trajectories.options import EVERYTHING, ReadingOptions
 from molgen.trajectories.shards import SHARD_PATTERN
 
-_HDF5 = (".h5", ".hdf5")
-_WITH_TOPOLOGY = (".pdb", ".pdb.gz", ".ent", ".cif", ".gro")
-_WITHOUT_TOPOLOGY = (".dcd", ".xtc", ".trr", ".nc", ".netcdf", ".ncdf")
 _ENSEMBLE = "ensemble.h5"
-_DAMAGED = "Copy the file again, or convert the whole frames to another format first."
 
 
-def read_frames(paths: Sequence[Path], system: System, *, stride: int = 1, kind: FrameKind = "equilibrium") -> FrameSet:
-    """Every ``stride``-th frame of each path, joined; positions float32 (n, N, D) in nm.
+def read_frames(
+    paths: Sequence[Path], system: System, options: ReadingOptions = EVERYTHING, *, kind: FrameKind = "equilibrium"
+) -> FrameSet:
+    """The frames of each path that ``options`` choose, joined; positions float32 (n, N, D) in nm.
 
     A path is a simulate run directory (kind, temperature and cost from its manifest), an ensemble file or the
     run directory that holds one (``log_weight`` honoured), or a trajectory file that mdtraj reads, one lineage
-    each, taken as ``kind`` at the system's temperature. ``InputError`` with a remedy where a file is missing,
-    empty, truncated, damaged, in ångström, not finite, of another molecule or in another atom order.
+    each, taken as ``kind`` at the system's temperature; a molecule broken across the file's box is made whole.
+    ``InputError`` with a remedy where a file is missing, empty, truncated, damaged, in ångström, not finite, of
+    another molecule, with other atoms beside it, in another atom order, or broken across a box it does not hold.
     """
-    if stride < 1:
-        raise InputError(f"A stride of {stride} selects nothing.", "Give a stride of 1 or more.")
-    return concatenate([_read_one(Path(path), system, stride, kind) for path in paths])
+    return concatenate([_read_one(Path(path), system, options, kind) for path in paths])
 
 
-def _read_one(path: Path, system: System, stride: int, kind: FrameKind) -> FrameSet:
+def _read_one(path: Path, system: System, options: ReadingOptions, kind: FrameKind) -> FrameSet:
     if not path.exists():
         raise InputError(f"There is no file or directory {path}.", "Check the path.")
     if path.is_dir():
         if (path / _ENSEMBLE).is_file():
-            return _read_hdf5(path / _ENSEMBLE, system, stride, kind)
-        return _read_run(path, system, stride)
+            return _read_hdf5(path / _ENSEMBLE, system, options.stride, kind)
+        return _read_run(path, system, options.stride)
     name = path.name.lower()
-    if name.endswith(_HDF5):
-        return _read_hdf5(path, system, stride, kind)
-    if not name.endswith(_WITH_TOPOLOGY + _WITHOUT_TOPOLOGY):
-        known = ", ".join((*_HDF5, *_WITH_TOPOLOGY, *_WITHOUT_TOPOLOGY))
+    if not name.endswith(HDF5 + WITH_TOPOLOGY + WITHOUT_TOPOLOGY):
+        known = ", ".join((*HDF5, *WITH_TOPOLOGY, *WITHOUT_TOPOLOGY))
         raise InputError(f"{path} has no ending of a trajectory format.", f"Known endings: {known}.")
+    if name.endswith(HDF5) and (isinstance(system, AnalyticSystem) or not is_plain_mdtraj(path)):
+        return _read_hdf5(path, system, options.stride, kind)
     if isinstance(system, AnalyticSystem):
         raise InputError(f"{path} cannot hold frames of {system.name}.", "Give a run directory or an HDF5 file.")
-    return _read_trajectory(path, system, stride, kind)
+    content = read_file(path, system, options)
+    lineage = np.zeros(len(content.positions), dtype=np.int64)
+    return FrameSet(
+        content.positions,
+        lineage,
+        kind,
+        system.temperature_k,
+        log_stiff=log_stiff(content.positions, system, str(path)),
+        made_whole=content.made_whole,
+        periodic=content.periodic,
+    )
 
 
 def _read_run(path: Path, system: System, stride: int) -> FrameSet:
@@ -87,7 +94,8 @@ def _read_hdf5(path: Path, system: System, stride: int, kind: FrameKind) -> Fram
     content = read_hdf5(path)
     n = len(content.coordinates)
     check_count(content.coordinates.shape[1], system, str(path))
-    check_elements(content.elements, system, str(path))
+    if content.atoms is not None and isinstance(system, MolecularSystem):
+        check_order(content.atoms, system, str(path))
     header = content.ensemble or content.shard or {}
     if content.ensemble is not None and header.get("kind") == "model" and content.log_weight is None:
         message = f"{path} holds draws of a model that carry no weights yet."
@@ -125,43 +133,3 @@ def _unpadded(content: HDF5Frames, system: System, source: str) -> Any:
     if rest.size and np.any(rest != 0.0):
         raise InputError(f"{source} has more dimensions than {system.name}.", "Give frames of this system.")
     return content.coordinates[:, :, : system.dim]
-
-
-def _read_trajectory(path: Path, system: System, stride: int, kind: FrameKind) -> FrameSet:
-    """Frames of a file in one of mdtraj's formats; those without a topology take the system's."""
-    import mdtraj
-
-    source = str(path)
-    if path.suffix.lower() == ".dcd":
-        check_dcd_complete(path)
-    carries = path.name.lower().endswith(_WITH_TOPOLOGY)
-    try:
-        with warnings.catch_warnings():
-            # Without the netCDF4 package mdtraj reads NetCDF through scipy, and warns that this is slower.
-            warnings.filterwarnings("ignore", message=".*netCDF4")
-            trajectory = _loaded(mdtraj, source, system, stride, carries)
-    except InputError:
-        raise
-    except Exception as error:  # every reader raises its own kinds for a damaged file
-        raise InputError(f"{path} cannot be read ({type(error).__name__}: {error}).", _DAMAGED) from error
-    if trajectory is None or trajectory.n_frames == 0:
-        raise InputError(f"{path} holds no frames.", "Give a trajectory with at least one frame.")
-    check_count(trajectory.n_atoms, system, source)
-    if carries:
-        check_elements([a.element.symbol for a in trajectory.topology.atoms], system, source)
-    positions = np.asarray(trajectory.xyz, dtype=np.float32)
-    check_positions(positions, system, source)
-    stiff = log_stiff(positions, system, source)
-    lineage = np.zeros(len(positions), dtype=np.int64)
-    return FrameSet(positions, lineage, kind, system.temperature_k, log_stiff=stiff)
-
-
-def _loaded(mdtraj: Any, source: str, system: System, stride: int, carries_topology: bool) -> Any:
-    """The mdtraj Trajectory in ``source``, None if it is empty; the number of atoms is checked before the rest."""
-    if carries_topology:
-        return mdtraj.load(source, stride=stride)
-    with mdtraj.open(source) as file:
-        first = file.read(n_frames=1)
-    n_frames, n_atoms = (first[0] if isinstance(first, tuple) else first).shape[:2]
-    check_count(n_atoms, system, source)
-    return mdtraj.load(source, top=mdtraj_topology(system), stride=stride) if n_frames else None

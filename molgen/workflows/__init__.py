@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from molgen.dynamics.schedule import SimulationSettings
     from molgen.training.settings import TrainingSettings
+    from molgen.trajectories.options import ReadingOptions
+    from molgen.workflows.checking import CheckResult, check
     from molgen.workflows.conformer_export import ConformersResult, conformers, plan_conformers
     from molgen.workflows.demonstration import DemoResult, demo, plan_demo
     from molgen.workflows.diagnosis import Diagnosis, diagnose
@@ -19,6 +21,8 @@ if TYPE_CHECKING:
 
 _MODULES = {
     "initialisation": ("init", "InitResult"),
+    "checking": ("check", "CheckResult"),
+    "frames": ("ReadingOptions",),
     "simulation": ("simulate", "SimulationSettings", "SimulationResult", "plan_simulation"),
     "training": ("train", "TrainingSettings", "TrainingResult", "plan_training"),
     "sampling": ("sample", "SamplingSettings", "SamplingResult", "plan_sampling"),
@@ -32,11 +36,13 @@ _MODULES = {
 _HOME = {name: module for module, names in _MODULES.items() for name in names}
 
 __all__ = [
+    "CheckResult",
     "ConformersResult",
     "DemoResult",
     "Diagnosis",
     "ExportResult",
     "InitResult",
+    "ReadingOptions",
     "ReweightResult",
     "ReweightSettings",
     "SamplingResult",
@@ -45,6 +51,7 @@ __all__ = [
     "SimulationSettings",
     "TrainingResult",
     "TrainingSettings",
+    "check",
     "conformers",
     "demo",
     "diagnose",

@@ -1,8 +1,9 @@
 """The reference ensemble of a reweighting: its frames, weights, blocks, states, and energies of a part of them."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -15,14 +16,17 @@ from molgen.observables.states import StateSet
 from molgen.observables.table import build_cvs, evaluate_cvs
 from molgen.reweighting.forward import forward_ess
 from molgen.systems.system import System
+from molgen.trajectories.options import ReadingOptions
 from molgen.weights import normalised
+from molgen.workflows.frames import open_frames
 
 
 @dataclass(frozen=True)
 class Reference:
     """Frames of the target: weights with blocks, states and variables of all; u ``(m,)`` of the frames ``row``.
 
-    ``declared`` is True for a reference that the user named as equilibrium frames that were not trained on.
+    ``declared`` is True for a reference that the user named as equilibrium frames that were not trained on;
+    ``counts`` says how many frames were used, left out, relabelled and made whole.
     """
 
     rows: WeightedRows
@@ -32,6 +36,7 @@ class Reference:
     energy: FloatArray
     positions: FloatArray
     declared: bool
+    counts: dict[str, Any] = field(default_factory=dict)
 
     @property
     def energy_share(self) -> FloatArray:
@@ -47,14 +52,16 @@ def open_reference(
     energy: Energy,
     *,
     declared: bool,
-    stride: int,
+    reading: ReadingOptions,
     energies: int,
     generator: np.random.Generator,
 ) -> Reference:
-    """Read the reference; ``InputError`` for frames of hot or exploring dynamics, which are no sample of the target."""
-    from molgen.trajectories.reading import read_frames
+    """Read the reference; ``InputError`` for frames of hot or exploring dynamics, which are no sample of the target.
 
-    frames = read_frames([path], system, stride=stride, kind="equilibrium")
+    Frames outside the domain, to which the target is restricted, are left out and counted.
+    """
+    usable = open_frames([path], system, reading, kind="equilibrium")
+    frames = usable.frames
     if frames.kind != "equilibrium":
         raise InputError(
             f"{path} holds explore frames, which are no equilibrium sample.", "Give plain dynamics to --reference."
@@ -68,7 +75,14 @@ def open_reference(
     rows = WeightedRows(normalised(log_weight), blocks(frames.lineage, series))
     row = np.sort(generator.choice(len(positions), size=min(energies, len(positions)), replace=False))
     some = positions[row]
-    return Reference(rows, label, variables, row, energy.reduced(some, purpose="reweighting"), some, declared)
+    counts = {
+        "frames": len(frames),
+        "outside_domain": usable.outside,
+        "relabelled": dict(usable.relabelled),
+        "made_whole": frames.made_whole,
+        "notes": list(usable.notes),
+    }
+    return Reference(rows, label, variables, row, energy.reduced(some, purpose="reweighting"), some, declared, counts)
 
 
 def reference_forward_ess(reference: Reference, log_prob: Callable[[FloatArray], FloatArray]) -> float:

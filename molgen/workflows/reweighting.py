@@ -4,7 +4,7 @@ import json
 import math
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -31,6 +31,7 @@ from molgen.rundir import RunDirectory, sha256_file
 from molgen.systems.definition import StateSection
 from molgen.systems.record import system_from_record
 from molgen.systems.system import System
+from molgen.trajectories.options import EVERYTHING, ReadingOptions
 from molgen.workflows.reweight_audit import audit_ensemble
 from molgen.workflows.reweight_estimates import Estimates, compute_distances, compute_profiles, estimate_all
 from molgen.workflows.reweight_model import ensemble_file, find_model, log_density
@@ -75,6 +76,7 @@ class _Parts:
     loaded: "LoadedModel | None"
     settings: ReweightSettings
     seed: int
+    reading: ReadingOptions
 
 
 def reweight(
@@ -82,6 +84,7 @@ def reweight(
     output: Path,
     *,
     reference: Path | None = None,
+    reading: ReadingOptions = EVERYTHING,
     model: Path | None = None,
     states: Mapping[str, str] | None = None,
     temperature_k: float | None = None,
@@ -96,7 +99,8 @@ def reweight(
     """Weigh the draws in ``ensemble`` (directory of a sample run, or its file) to the Boltzmann distribution.
 
     ``reference``: frames of the target at equilibrium that the model was not trained on; without it a reference that
-    the system ships is compared with. ``model``: the model's directory, found by itself for a sample run's directory.
+    the system ships is compared with; ``reading`` says which of its frames and atoms are taken. ``model``: the model's
+    directory, found by itself for a sample run's directory.
     ``states`` (name to condition) replace the system's. ``temperature_k`` is the target's, the model's own if None.
 
     Writes ``result.json``, ``weights.h5``, ``profiles.json`` and ``report.html`` into the run directory ``output``; the
@@ -120,6 +124,8 @@ def reweight(
         "platform": platform,
         "settings": settings.model_dump(mode="json"),
     }
+    if reading != EVERYTHING:
+        config["reading"] = reading.to_json()
     with RunDirectory.open(output, kind="reweight", config=config, seed=seed) as run:
         record = run.read_json("result.json") if run.complete else None
         if record is None:
@@ -128,7 +134,7 @@ def reweight(
             loaded = find_model(ensemble, reader.header, model)
             with open_executor(workers) as executor:
                 energy = open_energy(system, executor=executor, platform=platform, temperature_k=target)
-                parts = _Parts(reader, system, build_states(system), energy, loaded, settings, run.seed)
+                parts = _Parts(reader, system, build_states(system), energy, loaded, settings, run.seed, reading)
                 record = _reweight(run, parts, reference, progress, interruption or Interruption())
     result = ReweightResult(output, record)
     if result.verdict == "refused" and not allow_refused:
@@ -181,6 +187,8 @@ def _reweight(
     save_table(run, table, states)
     interruption.check()
     reference = _reference(parts, reference_path)
+    if reference is not None:
+        progress(ProgressEvent("reference", 1, 1, "read", _changed(reference)))
     progress(ProgressEvent("audit", 0, 1))
     audit = audit_ensemble(
         reader,
@@ -221,16 +229,25 @@ def _reference(parts: _Parts, path: Path | None) -> Reference | None:
     chosen = path if path is not None else parts.system.reference_path
     if chosen is None or (path is None and parts.energy.temperature_k != parts.system.temperature_k):
         return None
+    reading = parts.reading if path is not None else EVERYTHING
     return open_reference(
         chosen,
         parts.system,
         parts.states,
         parts.energy,
         declared=path is not None,
-        stride=parts.settings.reference_stride,
+        reading=replace(reading, stride=reading.stride * parts.settings.reference_stride),
         energies=parts.settings.reference_energies,
         generator=seeds.numpy_generator(parts.seed, "reference"),
     )
+
+
+def _changed(reference: Reference) -> dict[str, float]:
+    """What was done to the frames of a reference, for the progress display."""
+    counts = reference.counts
+    relabelled = float(sum(counts.get("relabelled", {}).values()))
+    figures = {"relabelled": relabelled, "outside the domain": float(counts.get("outside_domain", 0))}
+    return {name: value for name, value in figures.items() if value}
 
 
 def _coverage(parts: _Parts, table: RowTable, reference: Reference | None) -> Coverage:
@@ -294,6 +311,7 @@ def _record(
         "coverage": evidence.coverage.to_json(),
         "audit": audit.to_json(),
         "distances": distances,
+        "reference": reference.counts if reference is not None else None,
         "evaluations": counts,
         "seed": parts.seed,
         "platform": parts.energy.platform,

@@ -3,14 +3,14 @@
 import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 
-from molgen.arrays import BoolArray, IntArray
+from molgen.arrays import IntArray
 from molgen.energies.base import Energy
 from molgen.energies.factory import open_energy
 from molgen.energies.platforms import resolve_platform
@@ -20,7 +20,7 @@ from molgen.files import sha256_file
 from molgen.interruption import Interruption
 from molgen.models.artifact import save_model
 from molgen.models.spline_flow import SplineFlow
-from molgen.observables.states import build_states
+from molgen.observables.states import build_states, with_states
 from molgen.progress import Progress, ProgressEvent, silent
 from molgen.rundir import MANIFEST, RunDirectory
 from molgen.seeds import child_seed
@@ -29,15 +29,14 @@ from molgen.training.checkpoint import CHECKPOINT
 from molgen.training.guard import Guard, states_of_frames
 from molgen.training.labelled import LabelledFrames, label_frames
 from molgen.training.settings import TrainingSettings
-from molgen.training.states import check_visited, system_with_states
+from molgen.training.states import check_visited, negligible_states, system_with_states
 from molgen.training.trainer import Trainer, TrainingRecord
 from molgen.trajectories.frames import FrameSet
-from molgen.trajectories.reading import read_frames
+from molgen.trajectories.options import EVERYTHING, ReadingOptions
 from molgen.trajectories.splits import split_blocks
+from molgen.workflows.frames import UsableFrames, open_frames
 
 KIND = "train"
-MAX_OUTSIDE = 0.01
-"""Share of frames that may lie outside the system's domain; they are left out of training and counted."""
 GUARD_FRAMES = 8192
 GUARD_STATE_FRAMES = 100
 LIMIT_SHARE = 0.95
@@ -49,6 +48,7 @@ class TrainingResult:
     """What training gave; ``ess`` is that of its last fresh check draws, an indication and no estimate.
 
     ``state_conditions`` are the states by name, in their order; ``states_found`` says that they come from the frames.
+    ``frames_relabelled`` counts frames by the centre at which equal branches had other labels than the system's.
     """
 
     directory: Path
@@ -66,16 +66,24 @@ class TrainingResult:
     seed: int
     platform: str
     model_sha256: str
+    frames_relabelled: dict[str, int] = field(default_factory=dict)
+    frames_made_whole: int = 0
 
     def to_json(self) -> dict[str, Any]:
         """The result as plain data."""
         return {**self.__dict__, "directory": str(self.directory)}
 
 
-def plan_training(system: System, data: Sequence[Path], *, settings: TrainingSettings | None = None) -> dict[str, Any]:
+def plan_training(
+    system: System,
+    data: Sequence[Path],
+    *,
+    reading: ReadingOptions = EVERYTHING,
+    settings: TrainingSettings | None = None,
+) -> dict[str, Any]:
     """What :func:`train` would do: frames, steps, energy evaluations, memory (MB) and files."""
     settings = settings or TrainingSettings()
-    frames = _thinned(read_frames(list(data), system), settings.learn.max_frames)
+    frames = open_frames(data, system, reading, most=settings.learn.max_frames).frames
     refine = settings.refine
     checks = (refine.rounds // refine.guard_every + 2) * settings.guard_draws
     numbers = system.n_particles * system.dim
@@ -83,7 +91,7 @@ def plan_training(system: System, data: Sequence[Path], *, settings: TrainingSet
         "system": system.name,
         "frames": len(frames),
         "steps": settings.learn.steps + refine.rounds * refine.steps,
-        "evaluations": len(frames) + refine.rounds * refine.draws + checks,
+        "evaluations_at_most": len(frames) + refine.rounds * refine.draws * refine.pieces + checks,
         "memory_mb": round((len(frames) * numbers * 40 + settings.learn.batch * 4e5) / 1e6),
         "files": ["model.safetensors", "model.json", MANIFEST, "run.log"],
     }
@@ -94,6 +102,7 @@ def train(
     data: Sequence[str | Path],
     output: str | Path,
     *,
+    reading: ReadingOptions = EVERYTHING,
     settings: TrainingSettings | None = None,
     seed: int | None = None,
     workers: int = 1,
@@ -103,6 +112,8 @@ def train(
 ) -> TrainingResult:
     """Train a model of ``system`` on the frames in ``data`` (run directories, ensembles, trajectories).
 
+    ``reading`` says which frames and atoms of trajectory files are taken. Labels of equal branches are matched to the
+    system's; frames outside its domain are left out and counted, and if they are more than half the run is refused.
     First the frames' forces and likelihood, then fresh draws of the model weighted by the energy, while the guard
     watches that no state is lost. A time limit in ``interruption`` shortens both stages to fit (such a model cannot be
     repeated exactly); without one the model depends on system, data, settings, seed and platform alone. The same
@@ -113,8 +124,8 @@ def train(
     settings = settings or TrainingSettings()
     interruption = interruption or Interruption()
     paths = [Path(item) for item in data]
-    frames = read_frames(paths, system)
-    check_visited(system, frames)
+    frames = open_frames(paths, system, reading, most=settings.learn.max_frames)
+    check_visited(system, frames.frames)
     name = resolve_platform(system, platform).name if isinstance(system, MolecularSystem) else "numpy"
     config = {
         "system": system.name,
@@ -124,6 +135,8 @@ def train(
         "settings": settings.model_dump(),
         "platform": name,
     }
+    if reading != EVERYTHING:
+        config["reading"] = reading.to_json()
     with RunDirectory.open(output, kind=KIND, config=config, seed=seed) as run, _threads(settings.torch_threads):
         if run.complete:
             return _stored(run)
@@ -131,7 +144,7 @@ def train(
         with open_executor(workers) as executor:
             energy = open_energy(system, executor=executor, platform=name)
             session = _Session(run, system, settings, energy, progress, interruption)
-            result = session.train(_thinned(frames, settings.learn.max_frames), frames.evaluations)
+            result = session.train(frames)
         run.finish(result.to_json(), artifacts=["model.safetensors", "model.json"])
         (run.path / CHECKPOINT).unlink(missing_ok=True)
     return result
@@ -146,13 +159,11 @@ class _Session:
     progress: Progress
     interruption: Interruption
 
-    def train(self, frames: FrameSet, data_evaluations: int) -> TrainingResult:
+    def train(self, usable: UsableFrames) -> TrainingResult:
         flow = SplineFlow(
             self.system, self.settings.flow, torch.Generator().manual_seed(child_seed(self.run.seed, "initial"))
         )
-        inside = _inside_domain(flow, frames)
-        outside = int((~inside).sum())
-        frames = frames.select(inside)
+        frames = usable.frames
         system = system_with_states(self.system, frames, self.settings.states)
         conditions = {state.name: state.where for state in system.definition.state}
         found = bool(conditions) and not self.system.definition.state
@@ -162,13 +173,19 @@ class _Session:
         labelled = self._label(flow, frames, rows)
         guard = self._guard(system, frames, labelled, rows, held_out)
         record = self._fit(flow, labelled.rows(torch.as_tensor(rows)), labelled.rows(torch.as_tensor(held_out)), guard)
-        if outside:
-            record.notes.append(f"{outside} frames outside the domain were left out.")
+        record.notes.extend(usable.notes)
         if found:
             record.notes.append(f"{len(conditions)} states were found from the frames.")
+            rare = negligible_states(record.states, self.settings.states.min_population)
+            if rare:
+                least = self.settings.states.min_population
+                record.notes.append(f"Too rare to report on (less than {100 * least:g} %): {', '.join(rare)}.")
+                record.states = [state for state in record.states if state["name"] not in rare]
+                conditions = {name: where for name, where in conditions.items() if name not in rare}
+                system = with_states(system, tuple(s for s in system.definition.state if s.name not in rare))
         if not conditions:
             record.notes.append("No states: none declared, and no barrier found in the frames; coverage is untested.")
-        evaluations = {"data": data_evaluations, "training": self.energy.counter.training}
+        evaluations = {"data": frames.evaluations, "training": self.energy.counter.training}
         digest = save_model(
             self.run.path,
             "spline",
@@ -192,7 +209,7 @@ class _Session:
             system=self.system.name,
             model="spline",
             frames=len(frames),
-            frames_outside_domain=outside,
+            frames_outside_domain=usable.outside,
             ess=checks[-1] if checks else None,
             notes=tuple(record.notes),
             states=tuple(record.states),
@@ -203,6 +220,8 @@ class _Session:
             seed=self.run.seed,
             platform=self.energy.platform,
             model_sha256=digest,
+            frames_relabelled=dict(usable.relabelled),
+            frames_made_whole=frames.made_whole,
         )
 
     def _label(self, flow: SplineFlow, frames: FrameSet, training_rows: IntArray) -> LabelledFrames:
@@ -272,25 +291,6 @@ def _threads(count: int) -> Iterator[None]:
         yield
     finally:
         torch.set_num_threads(before)
-
-
-def _thinned(frames: FrameSet, most: int) -> FrameSet:
-    stride = math.ceil(len(frames) / most)
-    return frames.select(slice(None, None, stride)) if stride > 1 else frames
-
-
-def _inside_domain(flow: SplineFlow, frames: FrameSet) -> BoolArray:
-    positions = np.asarray(frames.positions, dtype=np.float64)
-    violations = flow.chart.domain.violations(positions)
-    inside = flow.chart.domain.contains(positions)
-    outside = int((~inside).sum())
-    if outside > MAX_OUTSIDE * len(inside):
-        kinds = " and ".join(name for name, rows in violations.items() if rows.any())
-        raise InputError(
-            f"{outside} of {len(inside)} frames differ from the system's topology file in {kinds}.",
-            "Give frames of the same stereoisomer and peptide bonds, or a topology file that has theirs.",
-        )
-    return inside
 
 
 def _fingerprint(path: Path) -> str:

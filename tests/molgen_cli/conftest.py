@@ -13,6 +13,7 @@ import molgen
 import molgen.systems
 from molgen.progress import ProgressEvent
 from molgen.settings import Settings
+from molgen.trajectories.options import ReadingOptions
 
 RESULT: dict[str, Any] = {
     "molgen": "0.1.0",
@@ -76,6 +77,19 @@ CONFORMERS: dict[str, Any] = {
 }
 
 
+CHECKED: dict[str, Any] = {
+    "system": "ala",
+    "problems": 1,
+    "findings": [
+        {"name": "bonds", "level": "ok", "sentence": "Every bond is held.", "remedy": ""},
+        {"name": "md.dcd", "level": "problem", "sentence": "It is truncated [cut].", "remedy": "Copy it again."},
+    ],
+    "frames": 0,
+    "states": {},
+    "evaluations": {"data": 1},
+}
+
+
 class FakeSettings(Settings):
     bins: int = 8
 
@@ -96,6 +110,7 @@ class FakeWorkflows:
 
     calls: list[tuple[str, tuple[Any, ...], dict[str, Any]]] = field(default_factory=list)
     result: dict[str, Any] = field(default_factory=lambda: dict(RESULT))
+    checked: dict[str, Any] = field(default_factory=lambda: dict(CHECKED))
     during: Callable[..., None] = lambda *_, **__: None
 
     def plan(self, name: str) -> Callable[..., dict[str, Any]]:
@@ -112,6 +127,8 @@ class FakeWorkflows:
             self.during(*args, **options)
             if name == "reweight":
                 return FakeResult(self.result)
+            if name == "check":
+                return FakeResult(self.checked)
             if name == "demo":
                 return FakeResult({"directory": "out"}, reweighting=FakeResult(self.result))
             if name == "conformers":
@@ -127,7 +144,7 @@ class FakeWorkflows:
 def workflows(monkeypatch: pytest.MonkeyPatch) -> FakeWorkflows:
     fake = FakeWorkflows()
     module = types.ModuleType("molgen.workflows")
-    for name in ("simulate", "train", "sample", "reweight", "demo", "export", "conformers"):
+    for name in ("check", "simulate", "train", "sample", "reweight", "demo", "export", "conformers"):
         setattr(module, name, fake.work(name))
     for name in ("plan_simulation", "plan_training", "plan_sampling", "plan_reweighting", "plan_demo"):
         setattr(module, name, fake.plan(name))
@@ -135,6 +152,7 @@ def workflows(monkeypatch: pytest.MonkeyPatch) -> FakeWorkflows:
         setattr(module, name, fake.plan(name))
     for name in ("SimulationSettings", "TrainingSettings", "SamplingSettings", "ReweightSettings"):
         setattr(module, name, FakeSettings)
+    module.ReadingOptions = ReadingOptions  # type: ignore[attr-defined]
     monkeypatch.setitem(sys.modules, "molgen.workflows", module)
     monkeypatch.setattr(molgen, "workflows", module, raising=False)
     monkeypatch.setattr(molgen.systems, "load_system", lambda name: f"<{name}>", raising=False)

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 import molgen.systems
+from molgen.trajectories.options import ReadingOptions
 
 Command = Callable[..., int]
 Captured = pytest.CaptureFixture[str]
@@ -51,6 +52,34 @@ def test_train(workflows: Any, molgen_command: Command) -> None:
     assert (name, arguments) == ("train", ("<ala>", [Path("md1"), Path("md2")], Path("out")))
     assert options["settings"].bins == 16
     assert options["interruption"].max_time_s == 1800.0
+
+
+@pytest.mark.parametrize("command", ["train", "reweight", "check"])
+def test_which_frames_and_atoms_are_read(workflows: Any, molgen_command: Command, tmp_path: Path, command: str) -> None:
+    pdb = tmp_path / "all.pdb"
+    pdb.touch()
+    arguments = COMMANDS.get(command, ("check", "ala", "md.xtc"))
+    molgen_command(*arguments, "--stride", "5", "--selection", "protein", "--topology", str(pdb))
+    assert workflows.calls[0][2]["reading"] == ReadingOptions(5, "protein", pdb)
+    workflows.calls.clear()
+    molgen_command(*arguments)
+    assert workflows.calls[0][2]["reading"] == ReadingOptions()
+
+
+def test_check_shows_every_finding_and_exits_3_for_a_problem(
+    workflows: Any, molgen_command: Command, capsys: Captured
+) -> None:
+    assert molgen_command("check", "ala", "md.dcd", "-q") == 3
+    ((name, arguments, _),) = workflows.calls
+    assert (name, arguments) == ("check", ("ala", [Path("md.dcd")]))
+    text = capsys.readouterr().out
+    for shown in ("Every bond is held.", "It is truncated [cut].", "→ Copy it again.", "1 problem."):
+        assert shown in text
+    assert molgen_command("check", "ala", "--json", "-q") == 3
+    assert json.loads(capsys.readouterr().out)["problems"] == 1
+    workflows.checked["problems"] = 0
+    assert molgen_command("check", "ala", "-q") == 0
+    assert "No problem was found." in capsys.readouterr().out
 
 
 def test_sample(workflows: Any, molgen_command: Command) -> None:

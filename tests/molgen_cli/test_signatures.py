@@ -7,7 +7,16 @@ from typing import Any
 import pytest
 
 # The modules are imported before a test puts the stand-in in the place of their package.
-from molgen.workflows import conformer_export, demonstration, exporting, reweighting, sampling, simulation, training
+from molgen.workflows import (
+    checking,
+    conformer_export,
+    demonstration,
+    exporting,
+    reweighting,
+    sampling,
+    simulation,
+    training,
+)
 
 COMMANDS = {
     "simulate": (simulation, ("simulate", "ala", "--time", "5ns", "-o", "out")),
@@ -18,6 +27,12 @@ COMMANDS = {
     "export": (exporting, ("export", "result", "-o", "out.xtc", "-n", "5")),
     "conformers": (conformer_export, ("export", "result", "-o", "out", "--conformers", "5")),
 }
+
+
+def test_check_fits_its_workflow(workflows: Any, molgen_command: Callable[..., int]) -> None:
+    molgen_command("check", "ala", "md1", "md2", "--stride", "2", "--platform", "CPU")
+    ((name, given, options),) = workflows.calls
+    inspect.signature(getattr(checking, name)).bind(*given, **options)
 
 
 @pytest.mark.parametrize("command", COMMANDS)

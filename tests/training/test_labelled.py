@@ -12,6 +12,7 @@ from molgen.energies.factory import open_energy
 from molgen.models.spline_flow import SplineFlow, SplineFlowSettings
 from molgen.systems.loading import load_system
 from molgen.training.labelled import LabelledFrames, label_frames, slopes
+from molgen.trajectories.options import ReadingOptions
 from molgen.trajectories.reading import read_frames
 
 SMALL = SplineFlowSettings(hidden=8, bins=4, torsion_hidden=8, torsion_bins=6)
@@ -22,7 +23,7 @@ def dipeptide() -> tuple[SplineFlow, Energy, np.ndarray, np.ndarray]:
     """A flow whitened on reference frames, in float64, with every tenth frame and its weight."""
     system = load_system("alanine-dipeptide")
     assert system.reference_path is not None
-    frames = read_frames([system.reference_path], system, stride=10)
+    frames = read_frames([system.reference_path], system, ReadingOptions(stride=10))
     assert frames.log_weight is not None
     positions = frames.positions.astype(np.float64)
     flow = SplineFlow(system, SMALL, torch.Generator().manual_seed(1)).double()

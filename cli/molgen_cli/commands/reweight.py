@@ -18,6 +18,9 @@ def reweight(
         Path | None,
         typer.Option("--reference", metavar="PATH", help="Frames at equilibrium, not trained on, to compare with."),
     ] = None,
+    stride: opt.StrideOption = 1,
+    selection: opt.SelectionOption = None,
+    topology: opt.TopologyOption = None,
     model: Annotated[
         Path | None,
         typer.Option(
@@ -40,6 +43,7 @@ def reweight(
         from molgen import workflows
 
         settings = workflows.ReweightSettings().with_overrides(overrides or ())
+        reading = workflows.ReadingOptions(stride, selection, topology)
         if dry_run:
             print_plan(workflows.plan_reweighting(ensemble, reference=reference, settings=settings), as_json=as_json)
             return
@@ -48,6 +52,7 @@ def reweight(
                 ensemble,
                 output,
                 reference=reference,
+                reading=reading,
                 model=model,
                 settings=settings,
                 seed=seed,

@@ -17,6 +17,9 @@ def train(
         list[Path], typer.Argument(metavar="DATA...", help="Directories of `molgen simulate`, ensembles, trajectories.")
     ],
     output: opt.OutputOption,
+    stride: opt.StrideOption = 1,
+    selection: opt.SelectionOption = None,
+    topology: opt.TopologyOption = None,
     seed: opt.SeedOption = None,
     workers: opt.WorkersOption = opt.DEFAULT_WORKERS,
     platform: opt.PlatformOption = "auto",
@@ -33,15 +36,17 @@ def train(
         from molgen.systems import load_system
 
         settings = workflows.TrainingSettings().with_overrides(overrides or ())
+        reading = workflows.ReadingOptions(stride, selection, topology)
         loaded = load_system(system)
         if dry_run:
-            print_plan(workflows.plan_training(loaded, data, settings=settings), as_json=as_json)
+            print_plan(workflows.plan_training(loaded, data, reading=reading, settings=settings), as_json=as_json)
             return
         with show_progress(quiet=quiet, verbose=verbose) as progress:
             result = workflows.train(
                 loaded,
                 data,
                 output,
+                reading=reading,
                 settings=settings,
                 seed=seed,
                 workers=workers,
