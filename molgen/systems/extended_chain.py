@@ -24,6 +24,7 @@ _FLAT_RINGS: dict[str, tuple[str, ...]] = {
     "TRP": ("CG CD1 NE1 CE2 CD2", "CD2 CE2 CZ2 CH2 CZ3 CE3"),
     "HIS": ("CG ND1 CE1 NE2 CD2",),
 }
+_PROLINE_RING = ("N", "CA", "CB", "CG", "CD")
 _SWAPPED = {("ILE", "CB")}  # where the hydrogen comes before the second heavy atom, clockwise
 
 # Backbones that bring the ends of a loop together (turns of several kinds) and rotamers of its cysteines, in degrees.
@@ -97,7 +98,7 @@ def blueprint(chain: PeptideChain, backbone: Backbone, chi1: dict[int, float]) -
         clockwise=clockwise_orders(chain),
         torsions=_torsions(chain, backbone, chi1),
         planar=planar,
-        rings=_flat_rings(chain),
+        rings=tuple(frozenset(ring) for ring in rings_of(chain) if chain.atoms[ring[0]].template.name != "N"),
     )
 
 
@@ -107,12 +108,15 @@ def _start(chain: PeptideChain) -> tuple[int, int, int]:
     return chain.index[0, "N"], chain.index[0, "CA"], chain.index[0, "C"]
 
 
-def _flat_rings(chain: PeptideChain) -> tuple[frozenset[int], ...]:
-    return tuple(
-        frozenset(chain.index[number, atom] for atom in ring.split())
+def rings_of(chain: PeptideChain) -> tuple[tuple[int, ...], ...]:
+    """The atoms of every small ring, in the order of its bonds; those of proline last."""
+    flat = [
+        tuple(chain.index[number, atom] for atom in ring.split())
         for number, name in enumerate(chain.names)
         for ring in _FLAT_RINGS.get(name, ())
-    )
+    ]
+    prolines = [number for number, name in enumerate(chain.names) if name == "PRO"]
+    return (*flat, *(tuple(chain.index[k, atom] for atom in _PROLINE_RING) for k in prolines))
 
 
 def _torsions(

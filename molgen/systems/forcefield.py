@@ -95,13 +95,6 @@ def _create_system(topology: Any, source: str, forcefield: ForceFieldSection, fo
     except Exception as error:
         message = f"The force field {', '.join(forcefield.files)} cannot be read ({error})."
         raise InputError(message, "Give files beside the TOML, or names of files that come with OpenMM.") from error
-    unmatched = field.getUnmatchedResidues(topology)
-    if unmatched:
-        residues = ", ".join(f"{residue.name} {residue.id}" for residue in unmatched)
-        raise InputError(
-            f"{source}: the force field has no template for {residues}.",
-            "Check that every hydrogen is there and the names are standard, or give another force field.",
-        )
     constraint = _CONSTRAINTS[forcefield.constraints]
     try:
         return field.createSystem(
@@ -112,6 +105,14 @@ def _create_system(topology: Any, source: str, forcefield: ForceFieldSection, fo
             removeCMMotion=False,
         )
     except Exception as error:
+        # Asked only now: it knows nothing of patches, which the ends of CHARMM's chains are made with.
+        unmatched = field.getUnmatchedResidues(topology)
+        if unmatched:
+            residues = ", ".join(f"{residue.name} {residue.id}" for residue in unmatched)
+            raise InputError(
+                f"{source}: the force field has no template for {residues}.",
+                "Check that every hydrogen is there and the names are standard, or give another force field.",
+            ) from error
         message = f"{source}: the force field cannot be applied ({error})."
         raise InputError(message, "Check the residues, or give another force field.") from error
 

@@ -2,7 +2,7 @@
 
 from collections import Counter
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 
@@ -165,9 +165,20 @@ def _check_templates(contents: PDBContents, forcefield: ForceFieldSection, path:
         raise InputError(
             message, "Give paths of OpenMM force-field files, or names of those that come with it."
         ) from error
+    try:
+        field.createSystem(contents.topology, nonbondedMethod=app.NoCutoff)
+    except Exception as error:  # OpenMM raises many kinds
+        _explain_failure(contents, field, forcefield, path, error)
+
+
+def _explain_failure(
+    contents: PDBContents, field: Any, forcefield: ForceFieldSection, path: Path, error: Exception
+) -> NoReturn:
+    """``InputError`` that says why the force field cannot be applied."""
     unmatched = field.getUnmatchedResidues(contents.topology)
     if not unmatched:
-        return
+        message = f"The force field {', '.join(forcefield.files)} cannot be applied to {path} ({error})."
+        raise InputError(message, "Check the residues, or give another --forcefield.") from error
     elements = [atom.element.symbol for atom in contents.topology.atoms()]
     first = residue_label(unmatched[0])
     if "H" not in elements:
@@ -202,7 +213,7 @@ def _explain(residue: Any, path: Path) -> None:
     same = [option for option, number in zip(wanted, heavy, strict=True) if number == ours]
     if same and theirs["H"] < min(option["H"] for option in same):
         raise InputError(f"{label} in {path} lacks hydrogens.", _ADD_HYDROGENS)
-    if _is_end(residue):
+    if residue.name in AMINO_ACIDS and _is_end(residue):
         message = f"The end of the chain at {label} in {path} is neither charged (NH3+, COO- with OXT) nor capped."
         raise InputError(
             message, "Complete it with pdbfixer, add caps (ACE, NME), or, of a ring, the CONECT record that closes it."

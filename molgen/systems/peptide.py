@@ -10,8 +10,9 @@ from molgen.arrays import FloatArray
 from molgen.errors import InputError
 from molgen.systems.built import BuiltMolecule
 from molgen.systems.definition import ForceFieldSection
-from molgen.systems.extended_chain import clockwise_orders, omegas, starts
+from molgen.systems.extended_chain import clockwise_orders, omegas, rings_of, starts
 from molgen.systems.peptide_chain import PeptideChain, assemble
+from molgen.systems.piercing import pierced_rings
 from molgen.systems.relaxation import relax
 from molgen.systems.residues import residue_library
 from molgen.systems.sequence import PeptideSequence
@@ -42,7 +43,7 @@ def build_peptide(sequence: PeptideSequence, *, name: str) -> BuiltMolecule:
 
 
 def structure_faults(chain: PeptideChain, positions: FloatArray) -> list[str]:
-    """What is wrong with ``positions`` (N, 3): bond lengths, handedness, peptide bonds, atoms too close."""
+    """What is wrong with ``positions`` (N, 3): bond lengths, handedness, peptide bonds, atoms too close, rings."""
     if not np.isfinite(positions).all():
         return ["positions that are not finite"]
     return [
@@ -50,6 +51,7 @@ def structure_faults(chain: PeptideChain, positions: FloatArray) -> list[str]:
         *_handedness_faults(chain, positions),
         *_omega_faults(chain, positions),
         *_contact_faults(chain, positions),
+        *_piercing_faults(chain, positions),
     ]
 
 
@@ -92,6 +94,14 @@ def _contact_faults(chain: PeptideChain, positions: FloatArray) -> list[str]:
             continue
         faults.append(f"{_label(chain, int(i))} and {_label(chain, int(j))} too close")
     return faults
+
+
+def _piercing_faults(chain: PeptideChain, positions: FloatArray) -> list[str]:
+    through = pierced_rings(positions, rings_of(chain), (*chain.bonds, *chain.disulphides))
+    return [
+        f"bond {_label(chain, i)}-{_label(chain, j)} through the ring of {_label(chain, ring[0])}"
+        for (i, j), ring in through
+    ]
 
 
 def _label(chain: PeptideChain, atom: int) -> str:

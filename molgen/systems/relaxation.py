@@ -1,6 +1,7 @@
 """Relaxing a structure that was placed atom by atom: local minimisation, first of the bonded terms alone."""
 
 from collections.abc import Mapping
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -57,12 +58,18 @@ def relax(
     return np.asarray(relaxed - relaxed.mean(axis=0), dtype=np.float64)
 
 
+@cache
+def _force_field() -> Any:
+    from openmm import app
+
+    return app.ForceField(*FORCE_FIELD)
+
+
 def _create_system(topology: MolecularTopology) -> Any:
     import openmm
     from openmm import app
 
-    field = app.ForceField(*FORCE_FIELD)
-    system = field.createSystem(to_openmm(topology), nonbondedMethod=app.NoCutoff, constraints=None)
+    system = _force_field().createSystem(to_openmm(topology), nonbondedMethod=app.NoCutoff, constraints=None)
     for index in reversed(range(system.getNumForces())):
         force = system.getForce(index)
         if isinstance(force, openmm.CMMotionRemover):

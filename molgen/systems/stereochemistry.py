@@ -1,4 +1,4 @@
-"""What a peptide's structure settles, in sentences: D residues, inverted side chains, cis bonds, histidines."""
+"""What a peptide's structure settles, in sentences: D residues, inverted side chains, cis bonds, protonation."""
 
 import numpy as np
 
@@ -16,7 +16,7 @@ _HISTIDINES = {
 
 
 def structure_notes(topology: MolecularTopology, positions: FloatArray) -> tuple[str, ...]:
-    """Sentences about D residues, inverted side chains of Ile and Thr, cis peptide bonds and histidines of a structure.
+    """Sentences about D residues, inverted side chains of Ile and Thr, cis peptide bonds and protonation.
 
     ``positions`` (N, 3) in nm. They say what is kept as it is, for better or worse.
     """
@@ -34,10 +34,26 @@ def structure_notes(topology: MolecularTopology, positions: FloatArray) -> tuple
         whole = {"CB", *branch} <= atoms.keys()
         if whole and (_volume(positions, atoms, "CB", branch) < 0.0) != backwards:
             notes.append(f"The side chain of {label} is inverted at CB (allo), and stays so.")
-        kind = _HISTIDINES.get(("HD1" in atoms, "HE2" in atoms)) if first.residue_name == "HIS" else None
+        kind = _protonation(topology, first.residue_name, atoms)
         if kind is not None:
             notes.append(f"{label} is {kind}, as in the structure.")
     return (*notes, *_cis_notes(topology, positions))
+
+
+def _protonation(topology: MolecularTopology, residue: str, atoms: dict[str, int]) -> str | None:
+    """What a histidine is, or what another residue is that has lost or won a hydrogen."""
+    if residue == "HIS":
+        return _HISTIDINES.get(("HD1" in atoms, "HE2" in atoms))
+    if residue == "CYS" and "SG" in atoms:
+        partners = topology.neighbours()[atoms["SG"]]
+        return "CYM: negative, without a hydrogen on SG" if len(partners) == 1 else None
+    if residue == "LYS" and "NZ" in atoms:
+        partners = topology.neighbours()[atoms["NZ"]]
+        return "LYN: neutral, with two hydrogens on NZ" if len(partners) == 3 else None
+    for acid, name, oxygens in (("ASP", "ASH", ("OD1", "OD2")), ("GLU", "GLH", ("OE1", "OE2"))):
+        if residue == acid and any(len(topology.neighbours()[atoms[o]]) == 2 for o in oxygens if o in atoms):
+            return f"{name}: neutral, with a hydrogen on its carboxyl group"
+    return None
 
 
 def _cis_notes(topology: MolecularTopology, positions: FloatArray) -> list[str]:

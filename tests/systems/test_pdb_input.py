@@ -85,6 +85,18 @@ def test_a_cis_bond_and_an_inverted_side_chain_are_said(tmp_path: Path) -> None:
     assert "The side chain of THR 1 is inverted at CB (allo), and stays so." in molecule.choices
 
 
+def test_unusual_protonation_is_said(tmp_path: Path) -> None:
+    built = build_peptide(parse_sequence("DEKCH", ph=2.0, variants={3: "LYN", 4: "CYM"}), name="it")
+    path = written(tmp_path, pdb_text(built.topology, built.positions).splitlines())
+    choices = molecule_from_pdb(path, name="it").choices
+    assert [choice.split(":")[0] for choice in choices] == [
+        "ASP 1 is ASH", "GLU 2 is GLH", "LYS 3 is LYN", "CYS 4 is CYM", "HIS 5 is HIP",
+    ]  # fmt: skip
+    usual = build_peptide(parse_sequence("DEKC"), name="it")
+    path = written(tmp_path, pdb_text(usual.topology, usual.positions).splitlines())
+    assert molecule_from_pdb(path, name="it").choices == ()
+
+
 def test_other_numbers_models_and_chains_are_said(tmp_path: Path) -> None:
     model = [line[:21] + "B" + f"{int(line[22:26]) + 41:4d}" + line[26:] for line in lines_of() if "ATM" in line[:6]]
     model += [line[:21] + "B" + f"{int(line[22:26]) + 41:4d}" + line[26:] for line in lines_of() if line[:4] == "ATOM"]

@@ -1,7 +1,6 @@
 """Peptides from sequences: every residue at every place is the right molecule in a sound structure."""
 
 from functools import cache
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,7 +10,7 @@ from molgen.errors import InputError
 from molgen.systems import peptide
 from molgen.systems.built import BuiltMolecule
 from molgen.systems.extended_chain import clockwise_orders
-from molgen.systems.forcefield import create_system_xml
+from molgen.systems.openmm_topology import to_openmm
 from molgen.systems.peptide import build_peptide, structure_faults
 from molgen.systems.peptide_chain import assemble
 from molgen.systems.sequence import LETTERS, parse_sequence
@@ -23,12 +22,20 @@ def built(text: str, termini: Any = "capped", disulphides: tuple[tuple[int, int]
     return build_peptide(parse_sequence(text, termini=termini, disulphides=disulphides), name="it")
 
 
+@cache
+def force_field() -> Any:
+    from openmm import app
+
+    return app.ForceField("amber99sbildn.xml", "amber99_obc.xml")
+
+
 def energy(molecule: BuiltMolecule) -> float:
     import openmm
+    from openmm import app
 
-    xml = create_system_xml(molecule.topology, molecule.forcefield, Path(), "it")
+    system = force_field().createSystem(to_openmm(molecule.topology), nonbondedMethod=app.NoCutoff, constraints=None)
     platform = openmm.Platform.getPlatformByName("Reference")
-    context = openmm.Context(openmm.XmlSerializer.deserialize(xml), openmm.VerletIntegrator(0.001), platform)
+    context = openmm.Context(system, openmm.VerletIntegrator(0.001), platform)
     context.setPositions(molecule.positions)
     return float(context.getState(getEnergy=True).getPotentialEnergy()._value)
 

@@ -79,6 +79,12 @@ def test_a_force_field_of_openmms(tmp_path: Path) -> None:
     assert loaded(result).definition.forcefield.files == ("amber14/protein.ff14SB.xml",)
 
 
+def test_a_force_field_that_patches_its_ends(tmp_path: Path) -> None:
+    workflows.init(tmp_path / "amber", sequence="GG", termini="zwitterion")
+    result = workflows.init(tmp_path / "charmm", pdb=tmp_path / "amber/topology.pdb", forcefield=("charmm36.xml",))
+    assert loaded(result).n_particles == 17
+
+
 def test_a_smiles(tmp_path: Path) -> None:
     result = workflows.init(tmp_path / "ether", smiles="CCOCC", seed=2)
     system = loaded(result)
