@@ -97,7 +97,9 @@ def test_other_labels_and_other_atoms_of_a_trajectory(dipeptide: MolecularSystem
     options = ReadingOptions(2, "protein", tmp_path / "all.pdb")
     assert plan_training(dipeptide, [tmp_path / "t.xtc"], reading=options, settings=settings)["frames"] == 200
     where = tmp_path / "out"
-    result = train(dipeptide, [tmp_path / "t.xtc"], where, reading=options, settings=settings, seed=1, platform="Reference")
+    result = train(
+        dipeptide, [tmp_path / "t.xtc"], where, reading=options, settings=settings, seed=1, platform="Reference"
+    )
     assert (result.frames, result.frames_outside_domain) == (200, 0)
     assert result.frames_relabelled == {"CB of ALA 2": 200}
     assert any("CB of ALA 2 in 200" in note for note in result.notes)
