@@ -9,7 +9,19 @@ from typing import Any
 
 import molgen
 
-LIBRARIES = ("torch", "openmm", "mdtraj", "numpy", "scipy", "tables", "safetensors", "pymbar", "POT", "arviz-stats")
+LIBRARIES = (
+    "torch",
+    "openmm",
+    "mdtraj",
+    "rdkit",
+    "numpy",
+    "scipy",
+    "tables",
+    "safetensors",
+    "pymbar",
+    "POT",
+    "arviz-stats",
+)
 """Distributions whose version can change a number."""
 
 

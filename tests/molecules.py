@@ -1,35 +1,49 @@
-"""Small molecules built by hand and frames of them, shared by the tests of coordinates and models."""
+"""Molecules of many kinds with frames of them, shared by the tests of coordinates and models."""
 
-import math
 from functools import cache
 from itertools import product
 
 import numpy as np
 import torch
+from rdkit import Chem
+from rdkit.Chem import AllChem
 
+from molgen.coordinates.chart import MolecularChart
 from molgen.coordinates.internal import InternalCoordinates
 from molgen.coordinates.zmatrix import build_zmatrix
+from molgen.systems.definition import SystemDefinition
 from molgen.systems.loading import load_system
 from molgen.systems.system import MolecularSystem
 from molgen.systems.topology import Atom, MolecularTopology
 
-BUILT: dict[str, tuple[str, tuple[tuple[int, int], ...]]] = {
-    # 2-methylbutane's carbons: a chain with a branch and no hydrogen.
-    "branch": ("C C C C C", ((0, 1), (1, 2), (2, 3), (1, 4))),
-    # Glycine's zwitterion: an NH3+ group and a carboxylate.
-    "ammonium": (
-        "N H H H C H H C O O",
-        ((0, 1), (0, 2), (0, 3), (0, 4), (4, 5), (4, 6), (4, 7), (7, 8), (7, 9)),
-    ),
-    # CHFClBr: every atom but the first three follows the third.
-    "chiral": ("C H F Cl Br", ((0, 1), (0, 2), (0, 3), (0, 4))),
-    # Propane: two CH3 groups about the root.
-    "propane": (
-        "C C C H H H H H H H H",
-        ((0, 1), (1, 2), (0, 3), (0, 4), (0, 5), (1, 6), (1, 7), (2, 8), (2, 9), (2, 10)),
-    ),
+SMILES = {
+    "chiral": "[C@H](F)(Cl)Br",
+    "propane": "CCC",
+    "branch": "CC[C@H](C)O",
+    "ammonium": "[NH3+]CC(=O)[O-]",
+    "proline": "CC(=O)N1CCC[C@H]1C(=O)NC",
+    "phenylalanine": "CC(=O)N[C@@H](Cc1ccccc1)C(=O)NC",
+    "arginine side chain": "NC(=[NH2+])NCCC",
+    "ibuprofen": "CC(C)Cc1ccc(cc1)[C@@H](C)C(=O)O",
+    "aspirin": "CC(=O)Oc1ccccc1C(=O)O",
+    "caffeine": "Cn1cnc2c1c(=O)n(C)c(=O)n2C",
+    "macrocycle": "C1CCCCCNC(=O)CCC1",
+    "disulphide": "O=C1NCCSSCCNC(=O)C1",
+    "norbornane": "C1C[C@H]2CC[C@@H]1C2",
+    "biphenyl": "c1ccccc1-c1ccccc1",
+    "nitrile": "CCC#N",
+    "alkyne": "CC#CCC#N",
+    "butyl ether": "CC(C)(C)OC",
+    "betaine": "C[N+](C)(C)CC(=O)[O-]",
+    "nitro": "FC(F)(F)c1ccc(cc1)[N+](=O)[O-]",
+    "sulphoxide": "CC[S@](=O)C",
+    "sulphonamide": "CS(=O)(=O)NC",
+    "phosphate": "COP(=O)([O-])[O-]",
+    "butene": "C/C=C\\CC",
 }
-NAMES = ["alanine-dipeptide", *BUILT]
+FIXED = {"fixed bonds": "propane", "fixed serine": "branch"}
+"""Molecules with their bonds to hydrogen held fixed, and the free molecules they are made of."""
+NAMES = ["alanine-dipeptide", *SMILES, *FIXED]
 
 
 def topology_of(elements: str, bonds: tuple[tuple[int, int], ...]) -> MolecularTopology:
@@ -37,6 +51,11 @@ def topology_of(elements: str, bonds: tuple[tuple[int, int], ...]) -> MolecularT
     symbols = elements.split()
     atoms = tuple(Atom(f"{symbol}{k}", symbol, "MOL", 0, 12.0) for k, symbol in enumerate(symbols))
     return MolecularTopology(atoms, tuple(sorted(bonds)))
+
+
+def bare_system(topology: MolecularTopology, positions: np.ndarray, xml: str = "<System/>") -> MolecularSystem:
+    """A system without any force, unless ``xml`` has some."""
+    return MolecularSystem(SystemDefinition(name="bare"), topology, np.asarray(positions, dtype=np.float64), xml)
 
 
 @cache
@@ -47,38 +66,79 @@ def alanine() -> MolecularSystem:
     return system
 
 
+@cache
+def system_of(name: str) -> MolecularSystem:
+    """A molecule in ``NAMES``; double bonds and aromatic ones have a stiff torsion term, no other force is there."""
+    if name == "alanine-dipeptide":
+        return alanine()
+    if name in FIXED:
+        free = system_of(FIXED[name])
+        terms = ""
+        for i, j in free.topology.bonds:
+            if "H" in (free.topology.atoms[i].element, free.topology.atoms[j].element):
+                terms += f'<Constraint p1="{i}" p2="{j}" d="{np.linalg.norm(free.positions[i] - free.positions[j])}"/>'
+        return bare_system(free.topology, free.positions, f"<System><Constraints>{terms}</Constraints></System>")
+    molecule = Chem.AddHs(Chem.MolFromSmiles(SMILES[name]))
+    assert AllChem.EmbedMolecule(molecule, randomSeed=7) == 0
+    AllChem.MMFFOptimizeMolecule(molecule)
+    atoms = tuple(
+        Atom(f"{a.GetSymbol()}{a.GetIdx()}", a.GetSymbol(), "MOL", 0, a.GetMass()) for a in molecule.GetAtoms()
+    )
+    ends = [(b.GetBeginAtomIdx(), b.GetEndAtomIdx()) for b in molecule.GetBonds()]
+    topology = MolecularTopology(atoms, tuple(sorted((min(e), max(e)) for e in ends)))
+    neighbours = topology.neighbours()
+    terms = ""
+    for bond, (i, j) in zip(molecule.GetBonds(), ends, strict=True):
+        if bond.GetBondTypeAsDouble() in (1.5, 2.0):
+            for h in set(neighbours[i]) - {j}:
+                for k in set(neighbours[j]) - {i}:
+                    terms += f'<Torsion p1="{h}" p2="{i}" p3="{j}" p4="{k}" periodicity="2" phase="3.14159" k="30"/>'
+    xml = f'<System><Forces><Force type="PeriodicTorsionForce">{terms}</Force></Forces></System>'
+    return bare_system(topology, molecule.GetConformer().GetPositions() / 10.0, xml)
+
+
+@cache
 def internal_of(name: str) -> InternalCoordinates:
     """Internal coordinates of a molecule in ``NAMES``."""
-    topology = alanine().topology if name == "alanine-dipeptide" else topology_of(*BUILT[name])
-    return InternalCoordinates(build_zmatrix(topology))
+    return InternalCoordinates(build_zmatrix(system_of(name)))
 
 
-def random_y(internal: InternalCoordinates, n: int, seed: int) -> torch.Tensor:
-    """Internal coordinates (n, 3N - 6), float64: sane bonds and angles, any leader, followers 120 degrees apart."""
+@cache
+def chart_of(name: str) -> MolecularChart:
+    """The chart of a molecule in ``NAMES``."""
+    return MolecularChart(system_of(name))
+
+
+def random_y(name: str, n: int, seed: int) -> torch.Tensor:
+    """Internal coordinates (n, 3N - 6), float64: the structure's with noise, any value for free torsions.
+
+    Folded phases stay well inside one interval, whichever: its edge is no place for a comparison.
+    """
+    internal = internal_of(name)
     rng = np.random.default_rng(seed)
-    bonds = rng.uniform(0.10, 0.16, (n, internal.n_bonds))
-    angles = np.deg2rad(rng.uniform(100.0, 118.0, (n, internal.n_angles)))
-    torsions = rng.uniform(-math.pi, math.pi, (n, internal.n_atoms - 3))
-    rank: dict[int, int] = {}
-    triples = internal.zmatrix.triples
-    for k, placement in enumerate(internal.zmatrix.placements):
-        if placement.leader != placement.atom:
-            rank[placement.leader] = rank.get(placement.leader, 0) + 1
-            place = 120.0 if rank[placement.leader] == 1 else -120.0
-            torsions[:, k] = np.deg2rad(place + rng.uniform(-8.0, 8.0, n))
-        elif placement.atom in triples:
-            # Well inside one third of the circle, whichever: the edge of the interval is no place for a comparison.
-            torsions[:, k] = np.deg2rad(rng.choice([-120.0, 0.0, 120.0], n) + rng.uniform(-45.0, 45.0, n))
-    return torch.as_tensor(np.concatenate([bonds, angles, torsions], 1))
+    structure = torch.as_tensor(system_of(name).positions)[None]
+    y = internal.from_positions(structure).expand(n, -1).clone().numpy()
+    first = internal.n_bonds + internal.n_angles
+    fixed = {internal.bond_column(i, j) for i, j, _ in system_of(name).constraints}
+    loose = [k for k in range(internal.n_bonds) if k not in fixed]
+    y[:, loose] *= rng.uniform(0.97, 1.03, (n, len(loose)))
+    y[:, internal.n_bonds : first] += np.deg2rad(rng.uniform(-2.0, 2.0, (n, internal.n_angles)))
+    y[:, first:] += np.deg2rad(rng.uniform(-3.0, 3.0, (n, internal.n_atoms - 3)))
+    for leader in sorted(internal.zmatrix.free):
+        rotor = internal.zmatrix.rotors.get(leader)
+        order = 1 if rotor is None else rotor.order
+        width = np.pi / order
+        turn = rng.integers(order, size=n) * 2.0 * width
+        y[:, internal.torsion_column(leader)] = turn + rng.uniform(-0.75 * width, 0.75 * width, n)
+    return torch.as_tensor(y)
 
 
 def frames_of(name: str, n: int, seed: int = 3) -> torch.Tensor:
     """Frames (n, N, 3), float64, in random orientations away from the origin."""
-    internal = internal_of(name)
     rng = np.random.default_rng(seed + 1)
     rotations = torch.as_tensor(random_rotations(n, rng))
     shifts = torch.as_tensor(rng.normal(size=(n, 1, 3)))
-    positions, _ = internal.to_positions(random_y(internal, n, seed))
+    positions, _ = internal_of(name).to_positions(random_y(name, n, seed))
     return torch.einsum("nij,naj->nai", rotations, positions) + shifts
 
 
@@ -98,6 +158,6 @@ def superposed_deviation(a: torch.Tensor, b: torch.Tensor) -> float:
     return float(np.abs(x @ (u @ vt) - y).max())
 
 
-def cyclic_shifts(groups: int) -> list[tuple[int, ...]]:
-    """Every cyclic permutation of ``groups`` groups of three, as shifts."""
-    return list(product(range(3), repeat=groups))
+def labellings(orders: list[int]) -> list[tuple[int, ...]]:
+    """Every labelling of rotors of these orders, as shifts."""
+    return list(product(*(range(order) for order in orders)))

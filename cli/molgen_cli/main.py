@@ -9,7 +9,7 @@ import typer
 
 import molgen
 from molgen.errors import MolgenError
-from molgen_cli.commands import check, demo, reweight, sample, simulate, systems, train
+from molgen_cli.commands import check, demo, doctor, export, init, reweight, sample, simulate, systems, train
 from molgen_cli.session import UnexpectedError
 
 app = typer.Typer(
@@ -23,13 +23,16 @@ app = typer.Typer(
     epilog="Exit codes: 0 done, 2 usage, 3 bad input, 4 refused, 5 partial, 75 interrupted (run again to continue).",
 )
 
+app.command("init")(init.init)
 app.command("check")(check.check)
 app.command("simulate")(simulate.simulate)
 app.command("train")(train.train)
 app.command("sample")(sample.sample)
 app.command("reweight")(reweight.reweight)
+app.command("export")(export.export)
 app.command("demo")(demo.demo)
 app.command("systems")(systems.systems)
+app.command("doctor")(doctor.doctor)
 
 
 def _version(wanted: bool) -> None:

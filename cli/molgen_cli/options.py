@@ -30,6 +30,30 @@ def duration(text: str | float) -> float:
         _refuse(error)
 
 
+def numbered(items: list[str], option: str, separator: str, example: str) -> dict[int, str]:
+    """``["3=HID"]`` as ``{3: "HID"}``; ``UsageError`` for anything else and for a number given twice."""
+    table: dict[int, str] = {}
+    for item in items:
+        number, found, value = item.partition(separator)
+        if not found or not number.strip().isdecimal() or not value.strip():
+            raise UsageError(f"{option} {item!r} is not of the form {example}.", f"Write {option} {example}.")
+        if int(number) in table:
+            raise UsageError(f"{option} names residue {int(number)} twice.", "Give every residue once.")
+        table[int(number)] = value.strip()
+    return table
+
+
+def number_pairs(items: list[str], option: str, example: str) -> tuple[tuple[int, int], ...]:
+    """``["2-7"]`` as ``((2, 7),)``; ``UsageError`` for anything else."""
+    pairs = []
+    for item in items:
+        first, _, second = item.partition("-")
+        if not first.strip().isdecimal() or not second.strip().isdecimal():
+            raise UsageError(f"{option} {item!r} is not of the form {example}.", f"Write {option} {example}.")
+        pairs.append((int(first), int(second)))
+    return tuple(pairs)
+
+
 SystemArgument = Annotated[
     str, typer.Argument(metavar="SYSTEM", help="Built-in name (see `molgen systems`) or path of a system.toml.")
 ]

@@ -33,6 +33,14 @@ def print_result(command: str, result: Mapping[str, Any], directory: Path, *, as
         tables.print_figures(command, result, directory)
 
 
+def print_init(result: Mapping[str, Any], *, as_json: bool) -> None:
+    """What ``init`` made, what it chose, and the commands that come next."""
+    if as_json:
+        print_json(result)
+    else:
+        tables.print_init(result)
+
+
 def print_reweighting(result: Mapping[str, Any], *, as_json: bool, allow_refused: bool) -> None:
     """Populations, free energies and verdict; exit 4 if it is ``refused`` and that was not allowed."""
     if as_json:
@@ -42,6 +50,33 @@ def print_reweighting(result: Mapping[str, Any], *, as_json: bool, allow_refused
     if result["verdict"] == "refused" and not allow_refused:
         sys.stdout.flush()
         raise typer.Exit(RefusedError.exit_code)
+
+
+def print_diagnosis(diagnosis: Mapping[str, Any], *, as_json: bool) -> None:
+    """What ``doctor`` found; exit 3 if something that is needed is broken."""
+    if as_json:
+        print_json(diagnosis)
+    else:
+        tables.print_findings(diagnosis["findings"])
+    if not diagnosis["healthy"]:
+        sys.stdout.flush()
+        raise typer.Exit(InputError.exit_code)
+
+
+def print_export(result: Mapping[str, Any], *, as_json: bool) -> None:
+    """How many frames were written, what they are worth, and their files."""
+    if as_json:
+        print_json(result)
+    else:
+        tables.print_export(result)
+
+
+def print_conformers(result: Mapping[str, Any], *, as_json: bool) -> None:
+    """Conformers with populations and free energies, and their files."""
+    if as_json:
+        print_json(result)
+    else:
+        tables.print_conformers(result)
 
 
 def print_check(result: Mapping[str, Any], *, as_json: bool) -> None:

@@ -1,6 +1,7 @@
 """Tables on standard output, drawn with Rich."""
 
 import math
+import shlex
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -23,6 +24,24 @@ def print_systems(rows: Sequence[Mapping[str, Any]]) -> None:
     _console().print(table)
 
 
+def print_findings(findings: Sequence[Mapping[str, str]]) -> None:
+    """Every finding of a diagnosis in one table, what to do below it, and how many problems there are."""
+    from rich.text import Text
+
+    console = _console()
+    table = _table("Diagnosis", "", "what", "found")
+    for finding in findings:
+        status = finding["status"]
+        table.add_row(Text(status, _LEVEL_STYLES[status]), Text(finding["what"]), Text(finding["found"]))
+    console.print(table)
+    for finding in findings:
+        if finding["remedy"]:
+            line = f"{finding['status']}: {finding['what']}: {finding['remedy']}"
+            console.print(line, highlight=False, markup=False, soft_wrap=True)
+    problems = sum(finding["status"] == "problem" for finding in findings)
+    console.print(f"{problems or 'No'} problem{'' if problems == 1 else 's'}.", style="bold", highlight=False)
+
+
 def print_plan(plan: Mapping[str, Any]) -> None:
     """Steps, energy evaluations, memory and files of a run that was only planned."""
     console = _console()
@@ -38,7 +57,29 @@ def print_figures(command: str, result: Mapping[str, Any], directory: Path) -> N
     for key, value in result.items():
         if isinstance(value, (str, int, float)) or key == "evaluations":
             _print_entry(console, key, value)
+    if "state_conditions" in result:
+        conditions = [f"{name}: {where}" for name, where in result["state_conditions"].items()]
+        _print_entry(console, "states", conditions or "none, so that coverage is untested")
     _print_entry(console, "directory", str(directory))
+
+
+def print_init(result: Mapping[str, Any]) -> None:
+    """A new system: atoms, variables, choices, files, next commands."""
+    console = _console()
+    console.print(f"init made {result['system']}.", style="bold", highlight=False)
+    _print_entry(console, "atoms", result["n_atoms"])
+    _print_entry(console, "temperature", f"{result['temperature_k']:g} K")
+    _print_entry(console, "collective variables", " ".join(result["cvs"]) or "none")
+    for key in ("choices", "files"):
+        if result[key]:
+            _print_entry(console, key, result[key])
+    folder = Path(result["directory"])
+    system, frames, model = (shlex.quote(str(path)) for path in (result["files"][0], folder / "md", folder / "model"))
+    commands = (
+        f"molgen simulate {system} --explore --time 20ns -o {frames}",
+        f"molgen train {system} {frames} -o {model} --max-time 30m",
+    )
+    _print_entry(console, "next", commands)
 
 
 def print_reweighting(result: Mapping[str, Any]) -> None:
@@ -55,6 +96,43 @@ def print_reweighting(result: Mapping[str, Any]) -> None:
     for key in ("evaluations", "seed", "platform", "report"):
         if result.get(key) is not None:
             _print_entry(console, key, result[key])
+
+
+def print_export(result: Mapping[str, Any]) -> None:
+    """Frames, duplicates, warnings and files of an export, one a line."""
+    console = _console()
+    console.print("export is complete.", style="bold", highlight=False)
+    for key in ("system", "source", "state", "frames", "distinct", "duplicates", "ess", "verdict", "seed"):
+        if result.get(key) is not None:
+            value = result[key]
+            _print_entry(console, key, f"{value:.0f}" if key == "ess" else value)
+    _print_remainder(console, result)
+
+
+def print_conformers(result: Mapping[str, Any]) -> None:
+    """Population, relative free energy, effective samples and condition of every conformer."""
+    console = _console()
+    title = f"{result['system']} at {result['temperature_k']:g} K: conformers with 95 % intervals"
+    table = _table(title, "name", "population", "F / kT", "F / (kJ/mol)", "effective", "state", "where")
+    for row in result["conformers"]:
+        numbers = [
+            interval(row[key]["value"], row[key]["low"], row[key]["high"], digits=digits)
+            for key, digits in (("population", 4), ("free_energy_kt", 2), ("free_energy_kj_per_mol", 2))
+        ]
+        effective = f"{row['ess']:.0f}" + (" (few)" if row["few_samples"] else "")
+        table.add_row(row["name"], *numbers, effective, row["state"] or "-", row["where"] or "everything")
+    console.print(table)
+    _print_entry(console, "found", result["found"])
+    _print_entry(console, "population of the others", f"{result['remaining_population']:.4f}")
+    if result.get("verdict"):
+        _print_entry(console, "verdict", result["verdict"])
+    _print_remainder(console, result)
+
+
+def _print_remainder(console: "Console", result: Mapping[str, Any]) -> None:
+    for warning in result["warnings"]:
+        console.print(f"  - {warning}", highlight=False, markup=False, soft_wrap=True)
+    _print_entry(console, "files", result["files"])
 
 
 def print_check(result: Mapping[str, Any]) -> None:

@@ -2,7 +2,8 @@
 
 A mirrored molecule has exactly the same energy, and hot dynamics can turn a peptide bond; no weight notices either.
 So every frame is checked against the system's own structure: the handedness of every atom with four neighbours (a
-stereocentre, the labels of a CH2, the cyclic order of a CH3) and cis or trans at every amide bond.
+stereocentre, the labels of a CH2, the cyclic order of a CH3) and of pyramidal sulphur and phosphorus, and cis or trans
+at every amide and double bond. Amides without a hydrogen on the nitrogen (X-Pro) may be either.
 """
 
 from dataclasses import dataclass
@@ -10,21 +11,27 @@ from dataclasses import dataclass
 import numpy as np
 
 from molgen.arrays import BoolArray, FloatArray
-from molgen.coordinates.zmatrix import is_amide
+from molgen.coordinates.geometry import signed_volumes, torsion_angles
+from molgen.systems.rotation import is_amide, planar_bonds, tertiary_amides, unhindered_bonds
 from molgen.systems.system import MolecularSystem, System
 from molgen.systems.topology import MolecularTopology
+
+_PYRAMIDAL = ("S", "P", "Se", "As")
+"""Elements whose three-coordinate atoms do not invert at any temperature of interest (nitrogen does)."""
+_FLAT_NM3 = 2e-4
+"""A signed volume below this belongs to a planar centre (a pyramidal sulphoxide has some 1.5e-3 nm^3)."""
 
 
 @dataclass(frozen=True)
 class Domain:
-    """Centres (atom and three of its neighbours) with their signs, amide torsions with their angles in radians.
+    """Centres (atom and three of its neighbours) with their signs, planar torsions with their angles in radians.
 
     Both are taken from the system's structure. An analytic system has neither, and its domain is everything.
     """
 
     centres: tuple[tuple[int, int, int, int], ...] = ()
     signs: tuple[float, ...] = ()
-    amides: tuple[tuple[int, int, int, int], ...] = ()
+    planar: tuple[tuple[int, int, int, int], ...] = ()
     angles: tuple[float, ...] = ()
 
     def violations(self, positions: FloatArray) -> dict[str, BoolArray]:
@@ -33,7 +40,7 @@ class Domain:
         mirrored = turned.copy()
         for centre, sign in zip(self.centres, self.signs, strict=True):
             mirrored |= ~(signed_volumes(positions, centre) * sign > 0)
-        for atoms, angle in zip(self.amides, self.angles, strict=True):
+        for atoms, angle in zip(self.planar, self.angles, strict=True):
             turned |= ~(np.cos(torsion_angles(positions, atoms) - angle) > 0)
         return {"handedness": mirrored, "cis-trans": turned}
 
@@ -48,45 +55,59 @@ def domain_of(system: System) -> Domain:
     if not isinstance(system, MolecularSystem):
         return Domain()
     frame = system.positions[None]
-    centres = tuple((i, *row[:3]) for i, row in enumerate(system.topology.neighbours()) if len(row) == 4)
-    amides = amide_torsions(system.topology) if system.definition.domain.cis_trans == "fixed" else ()
+    centres = handed_centres(system)
+    planar = tuple(planar_torsion(system.topology, bond) for bond in watched_bonds(system))
     return Domain(
         centres,
         tuple(float(np.sign(signed_volumes(frame, centre)[0])) for centre in centres),
-        amides,
-        tuple(float(torsion_angles(frame, atoms)[0]) for atoms in amides),
+        planar,
+        tuple(float(torsion_angles(frame, atoms)[0]) for atoms in planar),
     )
 
 
-def signed_volumes(positions: FloatArray, centre: tuple[int, int, int, int]) -> FloatArray:
-    """(a - c) . [(b - c) x (d - c)] in nm^3 of a centre (c, a, b, d) for frames (n, N, 3)."""
-    c, a, b, d = centre
-    origin = positions[:, c]
-    normal = np.cross(positions[:, b] - origin, positions[:, d] - origin)
-    return np.asarray(((positions[:, a] - origin) * normal).sum(axis=1), dtype=np.float64)
-
-
-def torsion_angles(positions: FloatArray, atoms: tuple[int, int, int, int]) -> FloatArray:
-    """The signed torsion (n,) in radians of four atoms of frames (n, N, 3), IUPAC sign."""
-    a, b, c, d = (positions[:, i] for i in atoms)
-    bc = c - b
-    n1, n2 = np.cross(b - a, bc), np.cross(bc, d - c)
-    y = (np.cross(n1, n2) * bc).sum(axis=1) / np.linalg.norm(bc, axis=1)
-    return np.asarray(np.arctan2(y, (n1 * n2).sum(axis=1)), dtype=np.float64)
-
-
-def amide_torsions(topology: MolecularTopology) -> tuple[tuple[int, int, int, int], ...]:
-    """The torsion (X, C, N, Y) of each amide bond C(=O)-N, with heavy X and Y: the neighbour of lowest index."""
-    neighbours = topology.neighbours()
-    elements = [atom.element for atom in topology.atoms]
+def handed_centres(system: MolecularSystem) -> tuple[tuple[int, int, int, int], ...]:
+    """Atoms with a handedness, each with the first three of its neighbours."""
+    frame = system.positions[None]
     found = []
-    for carbon, around in enumerate(neighbours):
-        for nitrogen in around:
-            if elements[carbon] != "C" or not is_amide(topology, neighbours, carbon, nitrogen):
-                continue
-            others = [x for x in around if x != nitrogen]
-            left = [x for x in others if len(neighbours[x]) > 1] or others
-            right = [y for y in neighbours[nitrogen] if y != carbon and elements[y] != "H"]
-            if right:
-                found.append((min(left), carbon, nitrogen, min(right)))
+    for i, row in enumerate(system.topology.neighbours()):
+        if len(row) == 4:
+            found.append((i, *row[:3]))
+        elif len(row) == 3 and system.topology.atoms[i].element in _PYRAMIDAL:
+            centre = (i, *row)
+            if abs(signed_volumes(frame, centre)[0]) > _FLAT_NM3:
+                found.append(centre)
     return tuple(found)
+
+
+def watched_bonds(system: MolecularSystem) -> tuple[tuple[int, int], ...]:
+    """Bonds whose cis or trans form belongs to the molecule: double bonds, and amides unless they are left free."""
+    either = either_form(system)
+    return tuple(bond for bond in planar_bonds(system.topology, system.system_xml) if bond not in either)
+
+
+def turning_bonds(system: MolecularSystem) -> tuple[tuple[int, int], ...]:
+    """Bonds about which a torsion may take any value: those that rotate, and amides that may be cis or trans."""
+    return tuple(sorted({*unhindered_bonds(system.topology, system.system_xml), *either_form(system)}))
+
+
+def either_form(system: MolecularSystem) -> set[tuple[int, int]]:
+    """Bonds that belong to the molecule cis as well as trans: X-Pro and its like, every amide where they are free."""
+    topology = system.topology
+    either = set(tertiary_amides(topology))
+    if system.definition.domain.cis_trans == "free":
+        neighbours = topology.neighbours()
+        planar = planar_bonds(topology, system.system_xml)
+        either |= {bond for bond in planar if is_amide(topology, neighbours, *bond)}
+    return either
+
+
+def planar_torsion(topology: MolecularTopology, bond: tuple[int, int]) -> tuple[int, int, int, int]:
+    """The torsion (x, i, j, y) about ``bond`` (i, j): heavy neighbours that are bonded on first, then lowest index."""
+    neighbours = topology.neighbours()
+    i, j = bond
+
+    def end(atom: int, other: int) -> int:
+        rest = [a for a in neighbours[atom] if a != other]
+        return min(rest, key=lambda a: (topology.atoms[a].element == "H", len(neighbours[a]) == 1, a))
+
+    return end(i, j), i, j, end(j, i)

@@ -13,7 +13,8 @@ import numpy as np
 
 from molgen.arrays import BoolArray, IntArray
 from molgen.coordinates.branches import equal_branches
-from molgen.coordinates.domain import domain_of, signed_volumes
+from molgen.coordinates.domain import domain_of
+from molgen.coordinates.geometry import signed_volumes
 from molgen.systems.system import MolecularSystem, System
 from molgen.systems.topology import MolecularTopology
 from molgen.trajectories.frames import AnyFloatArray

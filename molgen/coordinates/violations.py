@@ -5,7 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from molgen.arrays import BoolArray, FloatArray
-from molgen.coordinates.domain import domain_of, signed_volumes
+from molgen.coordinates.domain import domain_of
+from molgen.coordinates.geometry import signed_volumes
 from molgen.coordinates.prochirality import exchanges_of
 from molgen.systems.system import MolecularSystem, System
 from molgen.systems.topology import MolecularTopology

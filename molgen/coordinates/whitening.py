@@ -18,23 +18,30 @@ from torch import nn
 from molgen.coordinates.internal import wrap
 
 
-def fourier_terms(angles: torch.Tensor, order: int = 3) -> torch.Tensor:
-    """1, cos(k t), sin(k t) of angles (n, m) and the products of the first-order terms of every pair."""
+def fourier_terms(angles: torch.Tensor, pairs: torch.Tensor, order: int = 3) -> torch.Tensor:
+    """1, cos(k t), sin(k t) of angles (n, m) and the products of the first ones of ``pairs`` (p, 2)."""
     single = [f(k * angles) for k in range(1, order + 1) for f in (torch.cos, torch.sin)]
-    first, second = torch.triu_indices(angles.shape[1], angles.shape[1], 1).unbind(0)
-    a, b = angles[:, first], angles[:, second]
-    pairs = [a.cos() * b.cos(), a.cos() * b.sin(), a.sin() * b.cos(), a.sin() * b.sin()]
-    return torch.cat([angles.new_ones(len(angles), 1), *single, *pairs], 1)
+    a, b = angles[:, pairs[:, 0]], angles[:, pairs[:, 1]]
+    products = [a.cos() * b.cos(), a.cos() * b.sin(), a.sin() * b.cos(), a.sin() * b.sin()]
+    return torch.cat([angles.new_ones(len(angles), 1), *single, *products], 1)
 
 
 class Whitening(nn.Module):
     """Splits coordinates y (n, d) into angles t (n, m) on [-pi, pi) and residuals r (n, d - m), and back.
 
     ``circular`` are the columns of the free torsions with their ``periods`` (2 pi, or 2 pi / 3 for folded groups):
-    t = 2 pi y / period. ``narrow`` are columns of torsions that stay near their circular mean.
+    t = 2 pi y / period. ``narrow`` are columns of torsions that stay near their circular mean. ``pairs`` of free
+    torsions (by place in ``circular``) enter the regression together; all pairs if None.
     """
 
-    def __init__(self, dimension: int, circular: list[int], periods: list[float], narrow: list[int]) -> None:
+    def __init__(
+        self,
+        dimension: int,
+        circular: list[int],
+        periods: list[float],
+        narrow: list[int],
+        pairs: list[tuple[int, int]] | None = None,
+    ) -> None:
         super().__init__()
         linear = [k for k in range(dimension) if k not in set(circular)]
         self.dimension = dimension
@@ -43,7 +50,10 @@ class Whitening(nn.Module):
         self.register_buffer("linear", torch.tensor(linear, dtype=torch.long))
         self.register_buffer("narrow", torch.tensor([k in set(narrow) for k in linear], dtype=torch.bool))
         self.register_buffer("multiplier", torch.tensor([2.0 * math.pi / p for p in periods], dtype=torch.float64))
-        terms = fourier_terms(torch.zeros(1, self.n_circular)).shape[1]
+        if pairs is None:
+            pairs = [(k, m) for k in range(self.n_circular) for m in range(k + 1, self.n_circular)]
+        self.register_buffer("pairs", torch.tensor(pairs, dtype=torch.long).reshape(-1, 2))
+        terms = fourier_terms(torch.zeros(1, self.n_circular), self.pairs).shape[1]
         double = torch.float64
         self.register_buffer("centre", torch.zeros(self.n_linear, dtype=double))
         self.register_buffer("scale", torch.ones(self.n_linear, dtype=double))
@@ -54,6 +64,7 @@ class Whitening(nn.Module):
     linear: torch.Tensor
     narrow: torch.Tensor
     multiplier: torch.Tensor
+    pairs: torch.Tensor
     centre: torch.Tensor
     scale: torch.Tensor
     regression: torch.Tensor
@@ -69,7 +80,7 @@ class Whitening(nn.Module):
         deviation = self._centred(s)
         self.scale.copy_(deviation.square().mean(0).sqrt().clamp_min(1e-8))
         standard = deviation / self.scale
-        terms = fourier_terms(y[:, self.circular] * self.multiplier)
+        terms = fourier_terms(y[:, self.circular] * self.multiplier, self.pairs)
         gram = terms.T @ terms + ridge * len(y) * torch.eye(terms.shape[1], dtype=y.dtype)
         self.regression.copy_(torch.linalg.solve(gram, terms.T @ standard))
         residual = standard - terms @ self.regression
@@ -91,12 +102,12 @@ class Whitening(nn.Module):
         """Angles t (n, m) in [-pi, pi) and residuals r (n, d - m) of coordinates y (n, d)."""
         t = wrap(y[:, self.circular] * self.multiplier.to(y.dtype))
         standard = self._centred(y[:, self.linear]) / self.scale.to(y.dtype)
-        residual = standard - fourier_terms(t) @ self.regression.to(y.dtype)
+        residual = standard - fourier_terms(t, self.pairs) @ self.regression.to(y.dtype)
         return t, torch.linalg.solve_triangular(self.cholesky.to(y.dtype), residual.T, upper=False).T
 
     def inverse(self, t: torch.Tensor, r: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Coordinates y (n, d) of angles and residuals, and whether each narrow torsion is within pi of its centre."""
-        standard = r @ self.cholesky.to(r.dtype).T + fourier_terms(t) @ self.regression.to(r.dtype)
+        standard = r @ self.cholesky.to(r.dtype).T + fourier_terms(t, self.pairs) @ self.regression.to(r.dtype)
         deviation = standard * self.scale.to(r.dtype)
         y = r.new_zeros(len(r), self.dimension)
         y = y.index_copy(1, self.circular, t / self.multiplier.to(t.dtype))

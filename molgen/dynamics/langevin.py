@@ -9,7 +9,7 @@ from molgen.arrays import FloatArray
 from molgen.dynamics.bias import FourierTorsionBias
 from molgen.dynamics.propagator import Piece
 from molgen.energies.platforms import open_context
-from molgen.errors import InputError, PartialError
+from molgen.errors import PartialError
 from molgen.seeds import child_seed
 from molgen.systems.system import MolecularSystem
 from molgen.systems.topology import MolecularTopology
@@ -46,6 +46,7 @@ class MolecularDynamics:
         integrator.setRandomNumberSeed(child_seed(seed, "noise", bits=31))
         context.reinitialize()
         context.setPositions(np.ascontiguousarray(frame, dtype=np.float64))
+        context.applyConstraints(integrator.getConstraintTolerance())
         context.setVelocitiesToTemperature(piece.temperature_k, child_seed(seed, "velocities", bits=31))
         frames = np.empty((piece.frames, *frame.shape))
         try:
@@ -100,19 +101,7 @@ def repartitioned(system_xml: str, topology: MolecularTopology, hydrogen_mass_da
     import openmm
 
     system = openmm.XmlSerializer.deserialize(system_xml)
-    masses = [system.getParticleMass(index)._value for index in range(system.getNumParticles())]
-    for i, j in topology.bonds:
-        light, heavy = (i, j) if topology.atoms[i].element == "H" else (j, i)
-        if topology.atoms[light].element != "H" or topology.atoms[heavy].element == "H":
-            continue
-        masses[heavy] -= hydrogen_mass_da - masses[light]
-        masses[light] = hydrogen_mass_da
-        if masses[heavy] < hydrogen_mass_da:
-            raise InputError(
-                f"Hydrogens of {hydrogen_mass_da:g} Da leave atom {heavy} with {masses[heavy]:.1f} Da.",
-                "Give a smaller hydrogen mass.",
-            )
-    for index, mass in enumerate(masses):
+    for index, mass in enumerate(topology.masses(hydrogen_mass_da)):
         system.setParticleMass(index, mass)
     return str(openmm.XmlSerializer.serialize(system))
 

@@ -6,6 +6,7 @@ from typing import Literal
 from pydantic import NonNegativeFloat, PositiveFloat, PositiveInt
 
 from molgen.dynamics.propagator import Piece, steps_of
+from molgen.dynamics.starts import hot_chains
 from molgen.errors import UsageError
 from molgen.settings import Settings
 from molgen.systems.system import AnalyticSystem, System
@@ -22,9 +23,10 @@ class SimulationSettings(Settings):
 
     ``timestep_fs`` None is 2 fs for a molecule (with hydrogens of ``hydrogen_mass_da``, None for physical masses)
     and the system's own for an analytic one. ``hot_temperature_k`` None is 900 K for a molecule, three times
-    the temperature of an analytic system. *Explore*: ``hot_chains`` independent hot trajectories give a starting
-    point every ``hot_interval_ps``; each is equilibrated and then sampled for ``segment_ps``. *Plain*:
-    ``plain_chains`` independent trajectories, written in pieces of ``piece_ps``.
+    the temperature of an analytic system. *Explore*: ``hot_chains`` independent hot trajectories (more where bonds may
+    be cis or trans, so that every form is a start) give a starting point every ``hot_interval_ps``; each is
+    equilibrated and then sampled for ``segment_ps``. *Plain*: ``plain_chains`` independent trajectories, written in
+    pieces of ``piece_ps``.
     """
 
     timestep_fs: PositiveFloat | None = None
@@ -113,7 +115,7 @@ def plan_explore(system: System, settings: SimulationSettings, time_ps: float) -
     hot = settings.hot_k(system)
     each = settings.hot_interval_ps + settings.equilibration_ps + settings.segment_ps
     warm_up_ps = settings.equilibration_ps + settings.hot_interval_ps
-    chains = min(settings.hot_chains, int((time_ps + 1e-9) // (each + warm_up_ps)))
+    chains = min(hot_chains(system, settings.hot_chains), int((time_ps + 1e-9) // (each + warm_up_ps)))
     if chains < 1:
         raise UsageError(
             f"{time_ps:g} ps is too short to explore {system.name!r}.",

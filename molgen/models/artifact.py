@@ -18,7 +18,7 @@ from molgen.systems.system import System
 
 WEIGHTS = "model.safetensors"
 DESCRIPTION = "model.json"
-FORMAT = 1
+FORMAT = 2
 _KEYS: dict[str, type | tuple[type, ...]] = {
     "model": str,
     "settings": dict,

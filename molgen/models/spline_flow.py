@@ -54,7 +54,7 @@ class SplineFlow(nn.Module):
         self.chart = chart_of(system)
         self.measure = self.chart.measure
         chart = self.chart
-        self.whitening = Whitening(chart.dimension, chart.circular, chart.periods, chart.narrow)
+        self.whitening = Whitening(chart.dimension, chart.circular, chart.periods, chart.narrow, chart.coupled)
         n_circular, n_linear = self.whitening.n_circular, self.whitening.n_linear
         with torch.random.fork_rng(devices=[]):
             # Parameters are initialised by torch's global generator; it is seeded here and put back afterwards.

@@ -1,7 +1,7 @@
 """States: named regions of collective-variable space, tried in order."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -50,3 +50,8 @@ def states_of(definition: SystemDefinition, sections: tuple[StateSection, ...]) 
             raise InputError(message, "Put this state last.")
     conditions = tuple(Condition(section.where, variables, f"state {section.name!r}") for section in sections)
     return StateSet(tuple(section.name for section in sections), conditions)
+
+
+def with_states(system: System, sections: tuple[StateSection, ...]) -> System:
+    """``system`` with these states in place of its own; its fingerprint, which knows no states, is the same."""
+    return replace(system, definition=system.definition.model_copy(update={"state": sections}))

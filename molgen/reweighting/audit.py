@@ -8,6 +8,7 @@ from typing import Any, Protocol, runtime_checkable
 import numpy as np
 
 from molgen.arrays import BoolArray, FloatArray
+from molgen.systems.constraints import log_constraint_determinant
 
 ROWS = 64
 """Rows whose energy and log-density are recomputed."""
@@ -114,12 +115,14 @@ def check_domain(in_domain: BoolArray, found: BoolArray) -> AuditCheck:
     return AuditCheck("domain", wrong == 0, f"{wrong} of {len(in_domain)} rows are stored as inside and are not")
 
 
-def check_jacobian(model: LatentModel, positions: FloatArray, log_q: FloatArray) -> AuditCheck:
+def check_jacobian(
+    model: LatentModel, positions: FloatArray, log_q: FloatArray, fixed_pairs: Sequence[tuple[int, int]] = ()
+) -> AuditCheck:
     """log q of a few rows ``(m, N, D)`` against the latent density and a numerical Jacobian.
 
     Only the spread over rows is tested: the volume of rotations is a convention that moves ln Z alone.
     """
-    numerical = np.array([numerical_log_q(model, row) for row in positions])
+    numerical = np.array([numerical_log_q(model, row, fixed_pairs) for row in positions])
     finite = np.isfinite(numerical) & np.isfinite(log_q)
     if int(np.sum(finite)) < 2:
         return AuditCheck("jacobian", True, "too few rows with a finite density", performed=False)
@@ -129,12 +132,15 @@ def check_jacobian(model: LatentModel, positions: FloatArray, log_q: FloatArray)
     return AuditCheck("jacobian", spread <= JACOBIAN_TOLERANCE, detail)
 
 
-def numerical_log_q(model: LatentModel, positions: FloatArray) -> float:
+def numerical_log_q(model: LatentModel, positions: FloatArray, fixed_pairs: Sequence[tuple[int, int]] = ()) -> float:
     """log q of one row ``(N, D)`` by central differences: ln p(z) - ln|det J|.
 
     Where the latent has 3N - 6 numbers, J is the full 3N × 3N map: three translations, three rotations ω × x and the
     columns ∂x/∂z. Its determinant does not depend on the frame in which the model places a molecule, and so carries
     the factors of the first three atoms. Where it has N·D numbers, J is ∂x/∂z. NaN for any other number.
+
+    Where distances ``fixed_pairs`` are constants, z has as many numbers fewer and J is not square: the density is then
+    one of delta(distances - constants) dx, and |det J|² is replaced by det(JᵀJ) / det(∇σ·∇σᵀ) with σ ↔ the distances.
     """
     import torch
 
@@ -147,12 +153,15 @@ def numerical_log_q(model: LatentModel, positions: FloatArray) -> float:
     flat = placed.reshape(2 * d + 1, -1)
     jacobian = (flat[:d] - flat[d : 2 * d]).T / (2.0 * _STEP)
     n_particles, dim = positions.shape
-    if dim == 3 and d == 3 * n_particles - 6:
+    if dim == 3 and d == 3 * n_particles - 6 - len(fixed_pairs):
         jacobian = np.concatenate([_rigid_columns(placed[-1]), jacobian], axis=1)
     elif d != n_particles * dim:
         return math.nan
-    sign, log_determinant = np.linalg.slogdet(jacobian)
-    return log_prior - float(log_determinant) if sign != 0 else math.nan
+    sign, log_determinant = np.linalg.slogdet(jacobian.T @ jacobian)
+    if fixed_pairs:
+        unit = np.ones(n_particles)
+        log_determinant = log_determinant - log_constraint_determinant(placed[-1:], fixed_pairs, unit)[0]
+    return log_prior - 0.5 * float(log_determinant) if sign > 0 else math.nan
 
 
 def _rigid_columns(positions: FloatArray) -> FloatArray:

@@ -8,6 +8,7 @@ import numpy as np
 from molgen.arrays import FloatArray
 from molgen.errors import InputError
 from molgen.systems.definition import ForceFieldSection
+from molgen.systems.openmm_topology import to_openmm
 from molgen.systems.topology import Atom, MolecularTopology
 
 _CONSTRAINTS = {"none": None, "h-bonds": "HBonds", "all-bonds": "AllBonds", "h-angles": "HAngles"}
@@ -27,15 +28,27 @@ def build_molecule(
     pdb = _read_pdb(pdb_path)
     if forcefield.system_xml is not None:
         xml_path = folder / forcefield.system_xml
-        system = _read_system(xml_path)
+        system = deserialised_system(xml_path)
         if system.getNumParticles() != pdb.topology.getNumAtoms():
             counts = f"{system.getNumParticles()} particles, {pdb_path} has {pdb.topology.getNumAtoms()} atoms"
             raise InputError(f"{xml_path} has {counts}.", "Give the System and the topology of the same molecule.")
     else:
-        system = _create_system(pdb, pdb_path, forcefield, folder)
-    _remove_motion_remover(system)
+        system = _create_system(pdb.topology, str(pdb_path), forcefield, folder)
+    remove_motion_remover(system)
     positions = np.asarray(pdb.getPositions(asNumpy=True)._value, dtype=np.float64)
     return _plain_topology(pdb.topology, pdb_path, system), positions, openmm.XmlSerializer.serialize(system)
+
+
+def create_system_xml(topology: MolecularTopology, forcefield: ForceFieldSection, folder: Path, source: str) -> str:
+    """System XML of ``topology`` with the files of ``forcefield``; ``source`` is what errors call the molecule.
+
+    As in :func:`build_molecule`: files are looked up in ``folder`` first, ``InputError`` where they do not fit.
+    """
+    import openmm
+
+    system = _create_system(to_openmm(topology), source, forcefield, folder)
+    remove_motion_remover(system)
+    return str(openmm.XmlSerializer.serialize(system))
 
 
 def _read_pdb(path: Path) -> Any:
@@ -56,7 +69,8 @@ def _read_pdb(path: Path) -> Any:
     return pdb
 
 
-def _read_system(path: Path) -> Any:
+def deserialised_system(path: Path) -> Any:
+    """The ``openmm.System`` in ``path``; ``InputError`` if there is none."""
     import openmm
 
     if not path.is_file():
@@ -72,7 +86,7 @@ def _read_system(path: Path) -> Any:
     return system
 
 
-def _create_system(pdb: Any, pdb_path: Path, forcefield: ForceFieldSection, folder: Path) -> Any:
+def _create_system(topology: Any, source: str, forcefield: ForceFieldSection, folder: Path) -> Any:
     from openmm import app
 
     names = [str(folder / name) if (folder / name).is_file() else name for name in forcefield.files]
@@ -81,28 +95,29 @@ def _create_system(pdb: Any, pdb_path: Path, forcefield: ForceFieldSection, fold
     except Exception as error:
         message = f"The force field {', '.join(forcefield.files)} cannot be read ({error})."
         raise InputError(message, "Give files beside the TOML, or names of files that come with OpenMM.") from error
-    unmatched = field.getUnmatchedResidues(pdb.topology)
+    unmatched = field.getUnmatchedResidues(topology)
     if unmatched:
         residues = ", ".join(f"{residue.name} {residue.id}" for residue in unmatched)
         raise InputError(
-            f"{pdb_path}: the force field has no template for {residues}.",
+            f"{source}: the force field has no template for {residues}.",
             "Check that every hydrogen is there and the names are standard, or give another force field.",
         )
     constraint = _CONSTRAINTS[forcefield.constraints]
     try:
         return field.createSystem(
-            pdb.topology,
+            topology,
             nonbondedMethod=app.NoCutoff,
             constraints=None if constraint is None else getattr(app, constraint),
             rigidWater=constraint is not None,
             removeCMMotion=False,
         )
     except Exception as error:
-        message = f"{pdb_path}: the force field cannot be applied ({error})."
+        message = f"{source}: the force field cannot be applied ({error})."
         raise InputError(message, "Check the residues, or give another force field.") from error
 
 
-def _remove_motion_remover(system: Any) -> None:
+def remove_motion_remover(system: Any) -> None:
+    """Take centre-of-mass motion removers out of an ``openmm.System``."""
     import openmm
 
     for index in reversed(range(system.getNumForces())):

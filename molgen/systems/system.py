@@ -10,6 +10,7 @@ from xml.etree import ElementTree
 import numpy as np
 
 from molgen.arrays import FloatArray
+from molgen.systems.constraints import Constraint, read_constraints
 from molgen.systems.definition import ANALYTIC_DIMENSIONS, SystemDefinition
 from molgen.systems.topology import MolecularTopology
 from molgen.units import BOLTZMANN_KJ_PER_MOL_K
@@ -50,6 +51,11 @@ class MolecularSystem:
     def dim(self) -> int:
         """Dimensions of space."""
         return 3
+
+    @cached_property
+    def constraints(self) -> tuple[Constraint, ...]:
+        """Distances that the System holds fixed: pairs ``i < j`` and the distance in nm."""
+        return read_constraints(self.system_xml)
 
     @cached_property
     def fingerprint(self) -> str:

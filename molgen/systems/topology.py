@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from molgen.errors import InputError
+
 
 @dataclass(frozen=True)
 class Atom:
@@ -25,6 +27,27 @@ class MolecularTopology:
     def n_atoms(self) -> int:
         """Number of atoms."""
         return len(self.atoms)
+
+    def masses(self, hydrogen_mass_da: float | None = None) -> tuple[float, ...]:
+        """Mass of each atom in dalton; with every hydrogen of ``hydrogen_mass_da``, taken from its heavy neighbour.
+
+        The total mass stays. ``InputError`` if a heavy atom would be left lighter than its hydrogens.
+        """
+        masses = [atom.mass_da for atom in self.atoms]
+        if hydrogen_mass_da is None:
+            return tuple(masses)
+        for i, j in self.bonds:
+            light, heavy = (i, j) if self.atoms[i].element == "H" else (j, i)
+            if self.atoms[light].element != "H" or self.atoms[heavy].element == "H":
+                continue
+            masses[heavy] -= hydrogen_mass_da - masses[light]
+            masses[light] = hydrogen_mass_da
+            if masses[heavy] < hydrogen_mass_da:
+                raise InputError(
+                    f"Hydrogens of {hydrogen_mass_da:g} Da leave atom {heavy} with {masses[heavy]:.1f} Da.",
+                    "Give a smaller hydrogen mass.",
+                )
+        return tuple(masses)
 
     def neighbours(self) -> tuple[tuple[int, ...], ...]:
         """Bonded atoms of each atom, ascending."""

@@ -7,6 +7,7 @@ from molgen.errors import PartialError
 from molgen.models.spline_flow import SplineFlow
 from molgen.training.labelled import LabelledFrames, pulled_back
 from molgen.training.settings import RefineSettings
+from molgen.weights import kish_ess
 
 
 class FreshDraws:
@@ -21,8 +22,31 @@ class FreshDraws:
         self._rounds: list[LabelledFrames] = []
 
     def draw(self, seed: int) -> None:
-        """Draw and label one round (``settings.draws`` evaluations of energy and forces), drop the oldest."""
+        """Draw and label one round (one evaluation of energy and forces a draw), drop the oldest.
+
+        A poor model is asked for more: a round goes on until its weights are worth enough (:class:`RefineSettings`).
+        """
         generator = torch.Generator().manual_seed(seed)
+        pieces: list[LabelledFrames] = []
+        while len(pieces) < self._settings.pieces:
+            pieces.append(self._piece(generator))
+            drawn = LabelledFrames.concatenate(pieces)
+            kept = torch.isfinite(drawn.log_weight)
+            if not bool(kept.any()):
+                continue
+            weight = _clipped(drawn.log_weight, kept, self._settings.clip)
+            if kish_ess(weight.numpy()) * len(weight) >= self._settings.effective * self._settings.draws:
+                break
+        if bool(kept.any()):
+            self._rounds = [*self._rounds, drawn.weighted(weight).rows(kept.nonzero()[:, 0])][-self._settings.keep :]
+        elif not self._rounds:
+            raise PartialError(
+                "None of the model's draws has a finite energy, so that it cannot learn from them.",
+                "Learn longer from the frames (--set learn.steps=...), or from them alone (--set refine.rounds=0).",
+            )
+
+    def _piece(self, generator: torch.Generator) -> LabelledFrames:
+        """``settings.draws`` draws with the logarithm of p/q as their weight, -inf outside the domain."""
         z_t, z_r = self._flow.draw_latent(self._settings.draws, generator)
         with torch.no_grad():
             t, r, log_derivative = self._flow.push(z_t, z_r)
@@ -31,19 +55,7 @@ class FreshDraws:
         reduced, gradient = self._energy.reduced_and_gradient(frames.numpy(), purpose="training")
         labelled = pulled_back(self._flow, t, r, frames, torch.as_tensor(reduced), torch.as_tensor(gradient))
         inside &= self._flow.in_domain(frames)
-        log_weight = torch.where(inside, -labelled.potential - log_q, -torch.inf)
-        kept = torch.isfinite(log_weight)
-        if not bool(kept.any()):
-            if not self._rounds:
-                raise PartialError(
-                    "None of the model's draws has a finite energy, so that it cannot learn from them.",
-                    "Learn longer from the frames (--set learn.steps=...), or from them alone (--set refine.rounds=0).",
-                )
-            return
-        limit = torch.quantile(log_weight[kept], self._settings.clip)
-        clipped = log_weight.clamp_max(float(limit))
-        clipped = clipped - torch.logsumexp(clipped, 0) + torch.log(kept.sum().double())
-        self._rounds = [*self._rounds, labelled.weighted(clipped).rows(kept.nonzero()[:, 0])][-self._settings.keep :]
+        return labelled.weighted(torch.where(inside, -labelled.potential - log_q, -torch.inf))
 
     def batch(self, rows: int, generator: torch.Generator) -> LabelledFrames:
         """``rows`` rows drawn uniformly from the rounds kept, with their weights."""
@@ -59,3 +71,9 @@ class FreshDraws:
         count = len({name.split(".")[1] for name in tensors if name.startswith("fresh.")})
         names = ("t", "r", "slope_t", "slope_r", "potential", "log_weight")
         self._rounds = [LabelledFrames(*(tensors[f"fresh.{k}.{n}"] for n in names)) for k in range(count)]
+
+
+def _clipped(log_weight: torch.Tensor, kept: torch.Tensor, quantile: float) -> torch.Tensor:
+    """Weights clipped at a quantile of those ``kept`` and scaled to mean 1 over them, logarithms."""
+    clipped = log_weight.clamp_max(float(torch.quantile(log_weight[kept], quantile)))
+    return clipped - torch.logsumexp(clipped, 0) + torch.log(kept.sum().double())

@@ -27,12 +27,15 @@ class LearnSettings(Settings):
 class RefineSettings(Settings):
     """Second stage: rounds of fresh draws, labelled with the energy and weighted towards the target.
 
-    Each round draws ``draws`` frames and takes ``steps`` steps on the rows of the last ``keep`` rounds. Weights are
-    clipped at their ``clip`` quantile for training only.
+    Each round draws ``draws`` frames, as many again up to ``pieces`` times until their weights are worth ``effective``
+    x ``draws`` (Kish), and takes ``steps`` steps on the rows of the last ``keep`` rounds. Weights are clipped at their
+    ``clip`` quantile for training only.
     """
 
     rounds: NonNegativeInt = 120
     draws: PositiveInt = 2048
+    pieces: PositiveInt = 4
+    effective: PositiveFloat = 0.5
     steps: PositiveInt = 8
     keep: PositiveInt = 8
     batch: PositiveInt = 512
@@ -43,12 +46,25 @@ class RefineSettings(Settings):
     average: float = Field(default=0.995, gt=0.0, lt=1.0)
 
 
+class StateSettings(Settings):
+    """States found from the frames where the system declares none: how many at most, and how rare they may be.
+
+    ``min_share`` is a share of the frames, ``min_population`` one of the target: a found state that is rarer at the
+    target's temperature is trained on and guarded, but not reported on.
+    """
+
+    max: PositiveInt = 24
+    min_share: float = Field(default=0.005, ge=0.0, lt=1.0)
+    min_population: float = Field(default=0.005, ge=0.0, lt=1.0)
+
+
 class TrainingSettings(Settings):
     """Everything ``molgen train`` can be told; ``guard_draws`` fresh draws check every state at the end."""
 
     flow: SplineFlowSettings = SplineFlowSettings()
     learn: LearnSettings = LearnSettings()
     refine: RefineSettings = RefineSettings()
+    states: StateSettings = StateSettings()
     guard_draws: PositiveInt = 4096
     check_every: PositiveInt = 100
     torch_threads: PositiveInt = 1

@@ -23,7 +23,9 @@ class FrameSet:
     ``positions`` (n, N, D) in nm; ``lineage`` (n,) numbers the independent pieces of dynamics, frames of one
     piece stand in time order; ``log_weight`` (n,) or None for equal weights; ``evaluations`` is the number of
     energy or force evaluations that made them, 0 if unknown; in ``made_whole`` of them the molecule was broken across
-    a periodic box, which ``periodic`` sources have. ``ValueError`` if rows do not match.
+    a periodic box, which ``periodic`` sources have. ``log_stiff`` (n,) or None is what each frame weighs besides
+    because the dynamics that made it held bonds fixed (:func:`molgen.trajectories.constrained.log_stiff`).
+    ``ValueError`` if rows do not match.
     """
 
     positions: AnyFloatArray
@@ -32,6 +34,7 @@ class FrameSet:
     temperature_k: float
     log_weight: FloatArray | None = None
     evaluations: int = 0
+    log_stiff: FloatArray | None = None
     made_whole: int = 0
     periodic: bool = False
 
@@ -41,6 +44,15 @@ class FrameSet:
             raise ValueError(f"positions {self.positions.shape} and lineage {self.lineage.shape} do not match")
         if self.log_weight is not None and self.log_weight.shape != (n,):
             raise ValueError(f"positions {self.positions.shape} and log_weight {self.log_weight.shape} do not match")
+        if self.log_stiff is not None and self.log_stiff.shape != (n,):
+            raise ValueError(f"positions {self.positions.shape} and log_stiff {self.log_stiff.shape} do not match")
+
+    @property
+    def total_log_weight(self) -> FloatArray | None:
+        """``log_weight`` and ``log_stiff`` together; None where all frames weigh the same."""
+        if self.log_weight is None or self.log_stiff is None:
+            return self.log_stiff if self.log_weight is None else self.log_weight
+        return self.log_weight + self.log_stiff
 
     def __len__(self) -> int:
         return len(self.positions)
@@ -55,7 +67,10 @@ class FrameSet:
         ``made_whole`` stay those of the whole."""
         chosen: Any = index
         weight = None if self.log_weight is None else self.log_weight[chosen]
-        return replace(self, positions=self.positions[chosen], lineage=self.lineage[chosen], log_weight=weight)
+        stiff = None if self.log_stiff is None else self.log_stiff[chosen]
+        return replace(
+            self, positions=self.positions[chosen], lineage=self.lineage[chosen], log_weight=weight, log_stiff=stiff
+        )
 
 
 def concatenate(parts: Sequence[FrameSet]) -> FrameSet:
@@ -85,6 +100,13 @@ def concatenate(parts: Sequence[FrameSet]) -> FrameSet:
         kind="explore" if any(part.kind == "explore" for part in parts) else "equilibrium",
         temperature_k=temperatures[0],
         evaluations=sum(part.evaluations for part in parts),
+        log_stiff=_joined_stiff(parts),
         made_whole=sum(part.made_whole for part in parts),
         periodic=any(part.periodic for part in parts),
     )
+
+
+def _joined_stiff(parts: Sequence[FrameSet]) -> FloatArray | None:
+    if all(part.log_stiff is None for part in parts):
+        return None
+    return np.concatenate([np.zeros(len(p)) if p.log_stiff is None else p.log_stiff for p in parts])

@@ -11,6 +11,7 @@ from molgen.rundir import read_manifest
 from molgen.systems.system import AnalyticSystem, MolecularSystem, System
 from molgen.trajectories.atoms import check_count, check_order
 from molgen.trajectories.checks import check_positions
+from molgen.trajectories.constrained import log_stiff
 from molgen.trajectories.files import HDF5, WITH_TOPOLOGY, WITHOUT_TOPOLOGY, read_file
 from molgen.trajectories.frames import FrameKind, FrameSet, concatenate
 from molgen.trajectories.hdf5 import HDF5Frames, is_plain_mdtraj, read_hdf5
@@ -56,6 +57,7 @@ def _read_one(path: Path, system: System, options: ReadingOptions, kind: FrameKi
         lineage,
         kind,
         system.temperature_k,
+        log_stiff=log_stiff(content.positions, system, str(path)),
         made_whole=content.made_whole,
         periodic=content.periodic,
     )
@@ -81,7 +83,10 @@ def _read_run(path: Path, system: System, stride: int) -> FrameSet:
     lineage = np.concatenate([content.lineage for content in contents if content.lineage is not None])
     check_positions(positions, system, str(path))
     temperature = float(manifest.result.get("temperature_k", system.temperature_k))
-    frames = FrameSet(positions, lineage, run_kind, temperature, evaluations=int(manifest.result.get("evaluations", 0)))
+    hydrogen_mass = manifest.config.get("settings", {}).get("hydrogen_mass_da")
+    stiff = log_stiff(positions, system, str(path), hydrogen_mass)
+    evaluations = int(manifest.result.get("evaluations", 0))
+    frames = FrameSet(positions, lineage, run_kind, temperature, evaluations=evaluations, log_stiff=stiff)
     return frames.select(slice(None, None, stride))
 
 
@@ -108,7 +113,9 @@ def _read_hdf5(path: Path, system: System, stride: int, kind: FrameKind) -> Fram
         lineage = content.lineage
     else:  # draws of a model are independent of each other, frames of a trajectory are not
         lineage = np.arange(n) if header.get("kind") == "model" else np.zeros(n, dtype=np.int64)
-    frames = FrameSet(positions, lineage, kind, temperature, content.log_weight)
+    # A model's draws are of the stiff limit already; what dynamics wrote is not.
+    stiff = None if content.ensemble is not None else log_stiff(positions, system, str(path))
+    frames = FrameSet(positions, lineage, kind, temperature, content.log_weight, log_stiff=stiff)
     return frames.select(slice(None, None, stride))
 
 

@@ -8,7 +8,11 @@ if TYPE_CHECKING:
     from molgen.training.settings import TrainingSettings
     from molgen.trajectories.options import ReadingOptions
     from molgen.workflows.checking import CheckResult, check
+    from molgen.workflows.conformer_export import ConformersResult, conformers, plan_conformers
     from molgen.workflows.demonstration import DemoResult, demo, plan_demo
+    from molgen.workflows.diagnosis import Diagnosis, diagnose
+    from molgen.workflows.exporting import ExportResult, export, plan_export
+    from molgen.workflows.initialisation import InitResult, init
     from molgen.workflows.reweight_settings import ReweightSettings
     from molgen.workflows.reweighting import ReweightResult, plan_reweighting, reweight
     from molgen.workflows.sampling import SamplingResult, SamplingSettings, plan_sampling, sample
@@ -16,6 +20,7 @@ if TYPE_CHECKING:
     from molgen.workflows.training import TrainingResult, plan_training, train
 
 _MODULES = {
+    "initialisation": ("init", "InitResult"),
     "checking": ("check", "CheckResult"),
     "frames": ("ReadingOptions",),
     "simulation": ("simulate", "SimulationSettings", "SimulationResult", "plan_simulation"),
@@ -23,13 +28,20 @@ _MODULES = {
     "sampling": ("sample", "SamplingSettings", "SamplingResult", "plan_sampling"),
     "reweighting": ("reweight", "ReweightResult", "plan_reweighting"),
     "reweight_settings": ("ReweightSettings",),
+    "exporting": ("export", "ExportResult", "plan_export"),
+    "conformer_export": ("conformers", "ConformersResult", "plan_conformers"),
     "demonstration": ("demo", "DemoResult", "plan_demo"),
+    "diagnosis": ("diagnose", "Diagnosis"),
 }
 _HOME = {name: module for module, names in _MODULES.items() for name in names}
 
 __all__ = [
     "CheckResult",
+    "ConformersResult",
     "DemoResult",
+    "Diagnosis",
+    "ExportResult",
+    "InitResult",
     "ReadingOptions",
     "ReweightResult",
     "ReweightSettings",
@@ -40,8 +52,14 @@ __all__ = [
     "TrainingResult",
     "TrainingSettings",
     "check",
+    "conformers",
     "demo",
+    "diagnose",
+    "export",
+    "init",
+    "plan_conformers",
     "plan_demo",
+    "plan_export",
     "plan_reweighting",
     "plan_sampling",
     "plan_simulation",

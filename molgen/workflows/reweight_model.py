@@ -28,10 +28,17 @@ def ensemble_file(path: Path) -> Path:
 def find_model(ensemble: Path, header: EnsembleHeader, model: Path | None) -> "LoadedModel | None":
     """The model given, else the one the sample run's configuration names, if it is still there; else None.
 
-    A model given by the user that cannot be read is an error; one that is merely remembered is not.
+    A model given by the user that cannot be read, or is of another system, is an ``InputError``; one that is merely
+    remembered is not.
     """
     if model is not None:
-        return _load(model)
+        loaded = _load(model)
+        if loaded.fingerprint != header.system_record["fingerprint"]:
+            raise InputError(
+                f"The model in {model} is of {loaded.system.name}, not of the ensemble's system and force field.",
+                "Give the model that drew the ensemble.",
+            )
+        return loaded
     if header.kind != "model" or not ensemble.is_dir():
         return None
     remembered = read_manifest(ensemble, "sample").config.get("model")

@@ -69,7 +69,8 @@ def open_reference(
     positions = np.asarray(frames.positions, dtype=np.float64)
     variables = evaluate_cvs(system, positions)
     label = states.assign(variables) if states.names else np.full(len(positions), -1, dtype=np.int64)
-    log_weight = np.zeros(len(positions)) if frames.log_weight is None else frames.log_weight
+    total = frames.total_log_weight
+    log_weight = np.zeros(len(positions)) if total is None else total
     series = _series(system, variables) + [(label == index).astype(np.float64) for index in range(len(states.names))]
     rows = WeightedRows(normalised(log_weight), blocks(frames.lineage, series))
     row = np.sort(generator.choice(len(positions), size=min(energies, len(positions)), replace=False))

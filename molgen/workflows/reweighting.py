@@ -2,6 +2,7 @@
 
 import json
 import math
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -17,7 +18,7 @@ from molgen.ensemble import EnsembleReader
 from molgen.errors import InputError, RefusedError
 from molgen.files import to_plain
 from molgen.interruption import Interruption
-from molgen.observables.states import StateSet, build_states
+from molgen.observables.states import StateSet, build_states, with_states
 from molgen.observables.table import build_cvs
 from molgen.progress import Progress, ProgressEvent, silent
 from molgen.provenance import provenance
@@ -42,6 +43,8 @@ from molgen.workflows.reweight_settings import ReweightSettings
 if TYPE_CHECKING:
     from molgen.models.artifact import LoadedModel
 
+TEMPERATURE_RANGE = 1.25
+"""Draws may be weighed to temperatures up to this factor away; within it the verdict decides."""
 _CHUNK = 4096
 
 
@@ -110,6 +113,7 @@ def reweight(
     reader = EnsembleReader(file)
     if "log_q" not in reader.columns or len(reader) == 0:
         raise InputError(f"{file} has no draws with a log-density.", "Give the directory of a molgen sample run.")
+    _check_temperature(temperature_k, reader.header.temperature_k)
     system = _with_states(system_from_record(dict(reader.header.system_record)), states)
     config = {
         "ensemble": sha256_file(file),
@@ -125,6 +129,7 @@ def reweight(
     with RunDirectory.open(output, kind="reweight", config=config, seed=seed) as run:
         record = run.read_json("result.json") if run.complete else None
         if record is None:
+            run.record(ensemble=str(file.resolve()), ensemble_beside=os.path.relpath(file, output))
             target = reader.header.temperature_k if temperature_k is None else temperature_k
             loaded = find_model(ensemble, reader.header, model)
             with open_executor(workers) as executor:
@@ -157,11 +162,20 @@ def plan_reweighting(
     }
 
 
+def _check_temperature(target_k: float | None, drawn_k: float) -> None:
+    """``InputError`` for a target so far from the temperature of the draws that no weight could bridge it."""
+    if target_k is not None and not drawn_k / TEMPERATURE_RANGE <= target_k <= drawn_k * TEMPERATURE_RANGE:
+        low, high = drawn_k / TEMPERATURE_RANGE, drawn_k * TEMPERATURE_RANGE
+        raise InputError(
+            f"The draws are of {drawn_k:g} K, too far from {target_k:g} K to be weighed to it.",
+            f"Give a temperature from {low:.0f} to {high:.0f} K, or train a model at {target_k:g} K.",
+        )
+
+
 def _with_states(system: System, states: Mapping[str, str] | None) -> System:
     if states is None:
         return system
-    sections = tuple(StateSection(name=name, where=where) for name, where in states.items())
-    return replace(system, definition=system.definition.model_copy(update={"state": sections}))
+    return with_states(system, tuple(StateSection(name=name, where=where) for name, where in states.items()))
 
 
 def _reweight(

@@ -18,6 +18,7 @@ from molgen.dynamics.explore import hot_chain
 from molgen.dynamics.factory import open_propagator
 from molgen.dynamics.propagator import Piece, Propagator
 from molgen.dynamics.schedule import ExplorePlan, Mode, PlainPlan, SimulationSettings, plan_explore, plan_plain
+from molgen.dynamics.starts import starting_structures
 from molgen.energies.platforms import resolve_platform
 from molgen.engines.executors import open_executor
 from molgen.interruption import Interruption
@@ -66,6 +67,7 @@ class _Run:
     directory: RunDirectory
     executor: Executor
     workers: int
+    platform: str
     progress: Progress
     interruption: Interruption
 
@@ -130,7 +132,8 @@ def simulate(
         directory.write_json("system.json", system_record(system))
         with open_executor(workers) as executor:
             propagator = open_propagator(system, settings, platform=name)
-            run = _Run(system, propagator, directory, executor, workers, progress, interruption or Interruption())
+            stop = interruption or Interruption()
+            run = _Run(system, propagator, directory, executor, workers, name, progress, stop)
             counts = _explore(run, plan) if isinstance(plan, ExplorePlan) else _plain(run, plan)
         result = SimulationResult(
             directory=directory.path,
@@ -152,11 +155,12 @@ def _plan(system: System, mode: Mode, time_ps: float, settings: SimulationSettin
 
 def _explore(run: _Run, plan: ExplorePlan) -> dict[str, Any]:
     domain = domain_of(run.system)
+    starts = starting_structures(run.system, len(plan.seeds), run.platform)
     missing = [chain for chain in range(len(plan.seeds)) if not (run.directory.path / _hot_name(chain)).exists()]
     hot_tasks = (
         (
             chain,
-            (run.propagator, run.system.positions, domain, plan, chain, child_seed(run.directory.seed, "hot", chain)),
+            (run.propagator, starts[chain], domain, plan, chain, child_seed(run.directory.seed, "hot", chain)),
         )
         for chain in missing
     )

@@ -20,7 +20,7 @@ from molgen.files import sha256_file
 from molgen.interruption import Interruption
 from molgen.models.artifact import save_model
 from molgen.models.spline_flow import SplineFlow
-from molgen.observables.states import build_states
+from molgen.observables.states import build_states, with_states
 from molgen.progress import Progress, ProgressEvent, silent
 from molgen.rundir import MANIFEST, RunDirectory
 from molgen.seeds import child_seed
@@ -29,6 +29,7 @@ from molgen.training.checkpoint import CHECKPOINT
 from molgen.training.guard import Guard, states_of_frames
 from molgen.training.labelled import LabelledFrames, label_frames
 from molgen.training.settings import TrainingSettings
+from molgen.training.states import check_visited, negligible_states, system_with_states
 from molgen.training.trainer import Trainer, TrainingRecord
 from molgen.trajectories.frames import FrameSet
 from molgen.trajectories.options import EVERYTHING, ReadingOptions
@@ -46,6 +47,7 @@ LIMIT_SHARE = 0.95
 class TrainingResult:
     """What training gave; ``ess`` is that of its last fresh check draws, an indication and no estimate.
 
+    ``state_conditions`` are the states by name, in their order; ``states_found`` says that they come from the frames.
     ``frames_relabelled`` counts frames by the centre at which equal branches had other labels than the system's.
     """
 
@@ -57,6 +59,8 @@ class TrainingResult:
     ess: float | None
     notes: tuple[str, ...]
     states: tuple[dict[str, Any], ...]
+    state_conditions: dict[str, str]
+    states_found: bool
     evaluations: dict[str, int]
     seconds: dict[str, float]
     seed: int
@@ -87,7 +91,7 @@ def plan_training(
         "system": system.name,
         "frames": len(frames),
         "steps": settings.learn.steps + refine.rounds * refine.steps,
-        "evaluations": len(frames) + refine.rounds * refine.draws + checks,
+        "evaluations_at_most": len(frames) + refine.rounds * refine.draws * refine.pieces + checks,
         "memory_mb": round((len(frames) * numbers * 40 + settings.learn.batch * 4e5) / 1e6),
         "files": ["model.safetensors", "model.json", MANIFEST, "run.log"],
     }
@@ -113,12 +117,15 @@ def train(
     First the frames' forces and likelihood, then fresh draws of the model weighted by the energy, while the guard
     watches that no state is lost. A time limit in ``interruption`` shortens both stages to fit (such a model cannot be
     repeated exactly); without one the model depends on system, data, settings, seed and platform alone. The same
-    call again continues an interrupted run. ``InputError`` for unusable frames.
+    call again continues an interrupted run. A system without states gets those its frames fall into
+    (:mod:`molgen.observables.basins`); they stay in the model. ``InputError`` for unusable frames, or a declared state
+    that none of them visits.
     """
     settings = settings or TrainingSettings()
     interruption = interruption or Interruption()
     paths = [Path(item) for item in data]
     frames = open_frames(paths, system, reading, most=settings.learn.max_frames)
+    check_visited(system, frames.frames)
     name = resolve_platform(system, platform).name if isinstance(system, MolecularSystem) else "numpy"
     config = {
         "system": system.name,
@@ -157,22 +164,38 @@ class _Session:
             self.system, self.settings.flow, torch.Generator().manual_seed(child_seed(self.run.seed, "initial"))
         )
         frames = usable.frames
+        system = system_with_states(self.system, frames, self.settings.states)
+        conditions = {state.name: state.where for state in system.definition.state}
+        found = bool(conditions) and not self.system.definition.state
         rows, held_out = split_blocks(
             frames, validation_fraction=self.settings.learn.validation_fraction, seed=self.run.seed
         )
         labelled = self._label(flow, frames, rows)
-        guard = self._guard(frames, labelled, rows, held_out)
+        guard = self._guard(system, frames, labelled, rows, held_out)
         record = self._fit(flow, labelled.rows(torch.as_tensor(rows)), labelled.rows(torch.as_tensor(held_out)), guard)
         record.notes.extend(usable.notes)
+        if found:
+            record.notes.append(f"{len(conditions)} states were found from the frames.")
+            rare = negligible_states(record.states, self.settings.states.min_population)
+            if rare:
+                least = self.settings.states.min_population
+                record.notes.append(f"Too rare to report on (less than {100 * least:g} %): {', '.join(rare)}.")
+                record.states = [state for state in record.states if state["name"] not in rare]
+                conditions = {name: where for name, where in conditions.items() if name not in rare}
+                system = with_states(system, tuple(s for s in system.definition.state if s.name not in rare))
+        if not conditions:
+            record.notes.append("No states: none declared, and no barrier found in the frames; coverage is untested.")
         evaluations = {"data": frames.evaluations, "training": self.energy.counter.training}
         digest = save_model(
             self.run.path,
             "spline",
             flow,
-            self.system,
+            system,
             {
                 "evaluations": evaluations,
                 "states": record.states,
+                "state_conditions": conditions,
+                "states_found": found,
                 "curve": record.curve,
                 "notes": record.notes,
                 "frames": len(frames),
@@ -190,6 +213,8 @@ class _Session:
             ess=checks[-1] if checks else None,
             notes=tuple(record.notes),
             states=tuple(record.states),
+            state_conditions=conditions,
+            states_found=found,
             evaluations=evaluations,
             seconds=record.seconds,
             seed=self.run.seed,
@@ -213,14 +238,16 @@ class _Session:
                 f"{infinite} of {len(frames)} frames have no finite energy.",
                 "Check the units, the order of the atoms and the force field.",
             )
-        weighted = frames.log_weight is not None
-        return labelled.weighted(torch.as_tensor(frames.log_weight)) if weighted else labelled
+        weight = frames.total_log_weight
+        return labelled if weight is None else labelled.weighted(torch.as_tensor(weight))
 
-    def _guard(self, frames: FrameSet, labelled: LabelledFrames, rows: IntArray, held_out: IntArray) -> Guard:
-        states = build_states(self.system)
-        found = states_of_frames(self.system, states, np.asarray(frames.positions, dtype=np.float64))
+    def _guard(
+        self, system: System, frames: FrameSet, labelled: LabelledFrames, rows: IntArray, held_out: IntArray
+    ) -> Guard:
+        states = build_states(system)
+        found = states_of_frames(system, states, np.asarray(frames.positions, dtype=np.float64))
         kept = guard_rows(found, len(states.names), rows, held_out)
-        return Guard(self.system, states, self.energy, labelled.rows(torch.as_tensor(kept)), found[kept])
+        return Guard(system, states, self.energy, labelled.rows(torch.as_tensor(kept)), found[kept])
 
     def _fit(
         self, flow: SplineFlow, training: LabelledFrames, held_out: LabelledFrames, guard: Guard
@@ -274,5 +301,7 @@ def _fingerprint(path: Path) -> str:
 
 def _stored(run: RunDirectory) -> TrainingResult:
     fields = {**run.manifest.result, "directory": run.path}
+    fields.setdefault("state_conditions", {})
+    fields.setdefault("states_found", False)
     fields["notes"], fields["states"] = tuple(fields["notes"]), tuple(fields["states"])
     return TrainingResult(**fields)

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import torch
 
-from molgen.coordinates.folding import HydrogenFolding
+from molgen.coordinates.folding import Folding
 from molgen.coordinates.internal import InternalCoordinates
 from molgen.coordinates.zmatrix import build_zmatrix
 from molgen.errors import InputError
@@ -21,7 +21,7 @@ from molgen.models.spline_flow import SplineFlowSettings
 from molgen.models.table import MODELS, model_class
 from molgen.systems.loading import load_system
 from molgen.systems.system import MolecularSystem
-from tests.molecules import cyclic_shifts, random_rotations, superposed_deviation
+from tests.molecules import labellings, random_rotations, superposed_deviation
 
 MOLECULES = ["alanine-dipeptide"]
 ANALYTIC = ["double-well", "muller-brown"]
@@ -35,7 +35,7 @@ def training_frames(system: Any, n: int, seed: int = 5) -> torch.Tensor:
     rng = np.random.default_rng(seed)
     if not isinstance(system, MolecularSystem):
         return torch.as_tensor(system.positions + 0.3 * rng.normal(size=(n, *system.positions.shape)))
-    internal = InternalCoordinates(build_zmatrix(system.topology))
+    internal = InternalCoordinates(build_zmatrix(system))
     y = internal.from_positions(torch.as_tensor(system.positions)[None]).expand(n, -1).clone()
     noise = np.full(internal.dimension, 0.05)
     noise[: internal.n_bonds] = 0.002
@@ -160,11 +160,11 @@ def test_rigid_motion_changes_nothing(model: Any) -> None:
 
 @pytest.mark.parametrize("system", MOLECULES, indirect=True)
 def test_every_labelling_of_equivalent_hydrogens_is_as_likely(system: Any, double: Any) -> None:
-    folding = HydrogenFolding(InternalCoordinates(build_zmatrix(system.topology)))
+    folding = Folding(InternalCoordinates(build_zmatrix(system)))
     assert folding.n_groups == 3
     frames = inside(double, 40)
     expected = double.log_prob(frames)
-    for shifts in cyclic_shifts(folding.n_groups):
+    for shifts in labellings(folding.orders):
         labelled = folding.permute(frames, torch.tensor(shifts).expand(len(frames), -1))
         assert (double.log_prob(labelled) - expected).abs().max() < 1e-8
         assert double.in_domain(labelled).all()
@@ -173,8 +173,8 @@ def test_every_labelling_of_equivalent_hydrogens_is_as_likely(system: Any, doubl
 @pytest.mark.parametrize("system", MOLECULES, indirect=True)
 def test_draws_visit_every_labelling_equally(system: Any, model: Any) -> None:
     """Pearson's chi-square over 27 labellings of 2,700 draws; two seeds in 10,000 would exceed 60."""
-    internal = InternalCoordinates(build_zmatrix(system.topology))
-    columns = [internal.torsion_column(leader) for leader in internal.zmatrix.triples]
+    internal = InternalCoordinates(build_zmatrix(system))
+    columns = [internal.torsion_column(leader) for leader in internal.zmatrix.rotors]
     phases = internal.from_positions(draw(model, 2700, 8).positions)[:, columns]
     thirds = (torch.floor(phases / (2 * np.pi / 3) + 0.5).long() % 3) @ torch.tensor([9, 3, 1])
     counts = torch.bincount(thirds, minlength=27).double()

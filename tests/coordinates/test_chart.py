@@ -1,5 +1,4 @@
 import math
-from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -8,7 +7,7 @@ import torch
 from molgen.coordinates.chart import MolecularChart, PositionChart, chart_of
 from molgen.errors import InputError
 from molgen.systems.loading import load_system
-from tests.molecules import alanine, frames_of, random_rotations, superposed_deviation, topology_of
+from tests.molecules import alanine, bare_system, frames_of, random_rotations, superposed_deviation, system_of
 
 
 @pytest.fixture(scope="module")
@@ -57,16 +56,20 @@ def test_frames_are_relabelled_at_random_and_back(chart: MolecularChart) -> None
     assert torch.equal(chart.canonical(unfolded), frames)
 
 
-def test_a_linear_group_is_refused() -> None:
-    """But-2-yne's carbons with one hydrogen: C-C#C-C in a line."""
-    topology = topology_of("C C C C H", ((0, 1), (1, 2), (2, 3), (3, 4)))
-    positions = np.array([[0, 0, 0], [0.146, 0, 0], [0.266, 0.001, 0], [0.412, 0, 0], [0.45, -0.1, 0]], dtype=float)
-    system = replace(alanine(), topology=topology, positions=positions)
-    with pytest.raises(InputError, match="in a line"):
-        chart_of(system)
-    bent = positions.copy()
-    bent[[0, 3], 1] += 0.08
-    assert chart_of(replace(system, positions=bent)).dimension == 9
+def test_a_constraint_that_is_no_bond_of_the_tree_is_refused_with_its_atoms() -> None:
+    xml = '<System><Constraints><Constraint p1="0" p2="2" d="0.25"/></Constraints></System>'
+    free = system_of("propane")
+    with pytest.raises(InputError, match=r"fixes the distance of C0 \(0\) and C2 \(2\)"):
+        chart_of(bare_system(free.topology, free.positions, xml))
+
+
+def test_few_torsions_are_all_coupled_and_of_many_only_neighbours() -> None:
+    few, many = MolecularChart(system_of("phenylalanine")), MolecularChart(system_of("macrocycle"))
+    assert len(few.circular) == 6
+    assert len(few.coupled) == 15
+    n = len(many.circular)
+    assert n > 8
+    assert n <= len(many.coupled) < n * (n - 1) // 2
 
 
 @pytest.mark.parametrize(("name", "dimension"), [("double-well", 1), ("muller-brown", 2)])

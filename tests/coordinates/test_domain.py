@@ -1,7 +1,8 @@
 import numpy as np
 import pytest
 
-from molgen.coordinates.domain import amide_torsions, domain_of, torsion_angles
+from molgen.coordinates.domain import domain_of
+from molgen.coordinates.geometry import torsion_angles
 from molgen.systems.loading import load_system
 from molgen.systems.system import MolecularSystem
 
@@ -28,7 +29,7 @@ def rotated(positions: np.ndarray, axis: tuple[int, int], moved: list[int], angl
 
 def test_every_centre_of_four_and_the_two_amide_bonds_are_watched(system: MolecularSystem) -> None:
     assert [row[0] for row in domain_of(system).centres] == [1, 8, 10, 18]
-    assert amide_torsions(system.topology) == ((1, 4, 6, 8), (8, 14, 16, 18))
+    assert domain_of(system).planar == ((1, 4, 6, 8), (8, 14, 16, 18))
 
 
 def test_its_own_structure_and_a_turned_phi_are_kept(system: MolecularSystem) -> None:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from molgen.coordinates.domain import torsion_angles
+from molgen.coordinates.geometry import torsion_angles
 from molgen.coordinates.internal import dihedral, wrap
 from tests.molecules import alanine, frames_of, internal_of, random_y
 
@@ -63,7 +63,7 @@ def test_bonds_and_angles_agree_with_plain_geometry() -> None:
 
 def test_coordinates_outside_the_range_of_the_map_have_no_volume() -> None:
     internal = internal_of("branch")
-    y = random_y(internal, 4, 1)
+    y = random_y("branch", 4, 1)
     y[1, 0] = -0.1
     y[2, internal.n_bonds] = -0.3
     y[3, internal.n_bonds + 1] = 3.3
@@ -73,13 +73,13 @@ def test_coordinates_outside_the_range_of_the_map_have_no_volume() -> None:
 def test_the_phase_of_a_methyl_is_the_mean_of_its_three_hydrogens() -> None:
     """The mean phase moves by a third of the displacement of one hydrogen's azimuth, whichever hydrogen it is."""
     internal = internal_of("propane")
-    leader, group = next(iter(internal.zmatrix.triples.items()))
-    y = random_y(internal, 10, 2)
+    leader, rotor = next(iter(internal.zmatrix.rotors.items()))
+    y = random_y("propane", 10, 2)
     frames = internal.to_positions(y)[0]
     placement = next(p for p in internal.zmatrix.placements if p.atom == leader)
     origin = frames[:, placement.angle]
     axis = torch.nn.functional.normalize(frames[:, placement.bond] - origin, dim=-1)
-    for atom in group:
+    for atom in rotor.branches:
         turned = frames.clone()
         turned[:, atom] = origin + _rotated(frames[:, atom] - origin, axis, 0.03)
         change = internal.from_positions(turned) - internal.from_positions(frames)
@@ -90,3 +90,29 @@ def _rotated(vectors: torch.Tensor, axis: torch.Tensor, angle: float) -> torch.T
     along = (vectors * axis).sum(-1, keepdim=True) * axis
     turned = torch.linalg.cross(axis, vectors, dim=-1)
     return vectors * math.cos(angle) + turned * math.sin(angle) + along * (1 - math.cos(angle))
+
+
+def test_the_displacements_of_an_atom_in_line_are_stereographic() -> None:
+    """2 tan(alpha/2) off the line, whichever way; zero on it, where an azimuth would have no meaning."""
+    internal = internal_of("nitrile")
+    (atom,) = internal.zmatrix.linear
+    row = next(p for p in internal.zmatrix.placements if p.atom == atom)
+    angle_column, torsion_column = internal.displacement_columns
+    y = internal.from_positions(frames_of("nitrile", 5))
+    for u, v in ((0.0, 0.0), (0.2, 0.0), (-0.1, 0.3)):
+        y[:, angle_column], y[:, torsion_column] = u, v
+        x = internal.to_positions(y)[0]
+        p, q = x[:, atom] - x[:, row.bond], x[:, row.bond] - x[:, row.angle]
+        alpha = torch.atan2(torch.linalg.vector_norm(torch.linalg.cross(p, q), dim=-1), (p * q).sum(-1))
+        assert (2.0 * torch.tan(alpha / 2.0) - math.hypot(u, v)).abs().max() < 1e-9
+
+
+def test_a_bond_is_found_by_its_atoms() -> None:
+    internal = internal_of("propane")
+    y = internal.from_positions(frames_of("propane", 1))[0]
+    frame = internal.to_positions(y[None])[0][0]
+    for i, j in ((0, 1), (1, 2), (3, 0)):
+        column = internal.bond_column(i, j)
+        assert column is not None
+        assert float(y[column]) == pytest.approx(float(torch.linalg.vector_norm(frame[i] - frame[j])))
+    assert internal.bond_column(0, 2) is None

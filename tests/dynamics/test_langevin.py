@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from molgen.coordinates.domain import torsion_angles
+from molgen.coordinates.geometry import torsion_angles
 from molgen.dynamics.bias import FourierTorsionBias
 from molgen.dynamics.langevin import MolecularDynamics, molecular_dynamics, repartitioned
 from molgen.dynamics.propagator import Piece

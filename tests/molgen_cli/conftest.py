@@ -54,6 +54,28 @@ RESULT: dict[str, Any] = {
     "report": "result/report.html",
 }
 
+CONFORMERS: dict[str, Any] = {
+    "system": "alanine-dipeptide",
+    "temperature_k": 300.0,
+    "verdict": "caution",
+    "found": 12,
+    "remaining_population": 0.0105,
+    "conformers": [
+        {
+            "name": "c1",
+            "where": "phi < 0deg",
+            "population": {"value": 0.55, "low": 0.53, "high": 0.57},
+            "free_energy_kt": {"value": 0.0, "low": 0.0, "high": 0.0},
+            "free_energy_kj_per_mol": {"value": 8.17, "low": 7.9, "high": None},
+            "ess": 42.4,
+            "few_samples": True,
+            "state": None,
+        }
+    ],
+    "warnings": ["Fewer than 100 effective samples in c1."],
+    "files": ["out/conformers.pdb"],
+}
+
 
 CHECKED: dict[str, Any] = {
     "system": "ala",
@@ -109,6 +131,10 @@ class FakeWorkflows:
                 return FakeResult(self.checked)
             if name == "demo":
                 return FakeResult({"directory": "out"}, reweighting=FakeResult(self.result))
+            if name == "conformers":
+                return FakeResult(dict(CONFORMERS))
+            if name == "export":
+                return FakeResult({"frames": 10, "warnings": ["Many repeat."], "files": ["out.xtc"]})
             return FakeResult({"frames": 10, "evaluations": {"data": 7}, "curve": [1, 2]})
 
         return call
@@ -118,9 +144,11 @@ class FakeWorkflows:
 def workflows(monkeypatch: pytest.MonkeyPatch) -> FakeWorkflows:
     fake = FakeWorkflows()
     module = types.ModuleType("molgen.workflows")
-    for name in ("simulate", "train", "sample", "reweight", "demo", "check"):
+    for name in ("check", "simulate", "train", "sample", "reweight", "demo", "export", "conformers"):
         setattr(module, name, fake.work(name))
     for name in ("plan_simulation", "plan_training", "plan_sampling", "plan_reweighting", "plan_demo"):
+        setattr(module, name, fake.plan(name))
+    for name in ("plan_export", "plan_conformers"):
         setattr(module, name, fake.plan(name))
     for name in ("SimulationSettings", "TrainingSettings", "SamplingSettings", "ReweightSettings"):
         setattr(module, name, FakeSettings)

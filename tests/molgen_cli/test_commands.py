@@ -159,6 +159,53 @@ def test_dry_run_prints_the_plan_and_does_nothing(
     assert json.loads(capsys.readouterr().out)["files"] == ["a.h5"]
 
 
+def test_export_passes_what_was_asked(workflows: Any, molgen_command: Command, capsys: Captured) -> None:
+    assert molgen_command("export", "result", "-o", "out.xtc", "-n", "7", "--state", "alpha_l", "--seed", "3") == 0
+    ((name, arguments, options),) = workflows.calls
+    assert (name, arguments) == ("export", (Path("result"), Path("out.xtc")))
+    assert (options["n"], options["state"], options["seed"], options["weighted"]) == (7, "alpha_l", 3, False)
+    text = capsys.readouterr().out
+    for shown in ("frames: 10", "  - Many repeat.", "  out.xtc"):
+        assert shown in text
+    assert molgen_command("export", "result", "-o", "out.xtc", "--weighted", "--json") == 0
+    assert json.loads(capsys.readouterr().out)["frames"] == 10
+    assert workflows.calls[-1][2]["weighted"] is True
+    assert molgen_command("export", "result", "-o", "out.xtc", "--dry-run") == 0
+    assert workflows.calls[-1][0] == "plan_export"
+
+
+def test_conformers_are_a_table(workflows: Any, molgen_command: Command, capsys: Captured) -> None:
+    assert molgen_command("export", "result", "-o", "out", "--conformers", "5", "--allow-refused", "--force") == 0
+    ((name, arguments, options),) = workflows.calls
+    assert (name, arguments, options["n"]) == ("conformers", (Path("result"), Path("out")), 5)
+    assert options["allow_refused"]
+    assert options["force"]
+    text = capsys.readouterr().out
+    for shown in ("0.5500", "[0.5300", "8.17", "42 (few)", "phi < 0deg", "others: 0.0105", "  - Fewer than 100"):
+        assert shown in text
+    assert molgen_command("export", "result", "-o", "out", "--conformers", "5", "--json") == 0
+    assert json.loads(capsys.readouterr().out)["found"] == 12
+    assert molgen_command("export", "result", "-o", "out", "--conformers", "5", "--dry-run") == 0
+    assert workflows.calls[-1][0] == "plan_conformers"
+
+
+def test_train_prints_the_states(workflows: Any, molgen_command: Command, capsys: Captured) -> None:
+    trained = {"frames": 10, "state_conditions": {"s1": "phi < 0deg", "s2": "phi >= 0deg"}}
+    original = workflows.work("train")
+
+    def train(*arguments: Any, **options: Any) -> Any:
+        result = original(*arguments, **options)
+        result.data = trained
+        return result
+
+    sys.modules["molgen.workflows"].train = train  # type: ignore[attr-defined]
+    assert molgen_command(*COMMANDS["train"]) == 0
+    assert "states:\n  s1: phi < 0deg\n  s2: phi >= 0deg\n" in capsys.readouterr().out
+    trained["state_conditions"] = {}
+    assert molgen_command(*COMMANDS["train"]) == 0
+    assert "states: none, so that coverage is untested" in capsys.readouterr().out
+
+
 def test_demo_has_a_default_directory(workflows: Any, molgen_command: Command, capsys: Captured) -> None:
     assert molgen_command("demo", "--seed", "1") == 0
     assert workflows.calls[0][1] == (Path("molgen-demo"),)

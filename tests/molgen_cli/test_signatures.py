@@ -7,7 +7,16 @@ from typing import Any
 import pytest
 
 # The modules are imported before a test puts the stand-in in the place of their package.
-from molgen.workflows import checking, demonstration, reweighting, sampling, simulation, training
+from molgen.workflows import (
+    checking,
+    conformer_export,
+    demonstration,
+    exporting,
+    reweighting,
+    sampling,
+    simulation,
+    training,
+)
 
 COMMANDS = {
     "simulate": (simulation, ("simulate", "ala", "--time", "5ns", "-o", "out")),
@@ -15,6 +24,8 @@ COMMANDS = {
     "sample": (sampling, ("sample", "model", "-o", "out")),
     "reweight": (reweighting, ("reweight", "ensemble", "-o", "out")),
     "demo": (demonstration, ("demo",)),
+    "export": (exporting, ("export", "result", "-o", "out.xtc", "-n", "5")),
+    "conformers": (conformer_export, ("export", "result", "-o", "out", "--conformers", "5")),
 }
 
 

@@ -17,7 +17,7 @@ from scipy.integrate import quad
 
 from molgen.coordinates.internal import InternalCoordinates
 from molgen.coordinates.zmatrix import build_zmatrix
-from tests.molecules import topology_of
+from tests.molecules import bare_system, topology_of
 
 BOND, ANGLE = 0.15, 1.9
 BOND_K, ANGLE_K = 60.0 / BOND**2, 12.0
@@ -26,7 +26,8 @@ SHAPES = {"chain": ((0, 1), (1, 2), (2, 3)), "star": ((0, 1), (0, 2), (0, 3))}
 
 
 def tetramer(shape: str) -> InternalCoordinates:
-    return InternalCoordinates(build_zmatrix(topology_of("C C C C", SHAPES[shape])))
+    corners = 0.1 * np.array([[0.0, 0, 0], [1, 1, 0], [1, -1, 0.2], [-0.3, 1, 1]])  # no line, no plane
+    return InternalCoordinates(build_zmatrix(bare_system(topology_of("C C C C", SHAPES[shape]), corners)))
 
 
 def proposal(rng: np.random.Generator, spread: float) -> tuple[torch.Tensor, torch.Tensor]:

@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from molgen.coordinates.domain import domain_of, torsion_angles
+from molgen.coordinates.domain import domain_of
+from molgen.coordinates.geometry import torsion_angles
 from molgen.dynamics.bias import FourierTorsionBias
 from molgen.energies.factory import open_energy
 from molgen.errors import UsageError

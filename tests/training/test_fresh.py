@@ -12,7 +12,7 @@ from molgen.training.settings import RefineSettings
 
 def test_weights_are_those_of_the_flow_that_drew_them(make_bench: Callable[..., Any]) -> None:
     bench = make_bench(n=500)
-    fresh = FreshDraws(bench.flow, bench.energy, RefineSettings(draws=300, keep=2, clip=0.9))
+    fresh = FreshDraws(bench.flow, bench.energy, RefineSettings(draws=300, pieces=1, keep=2, clip=0.9))
     before = bench.energy.counter.training
     fresh.draw(seed=8)
     assert bench.energy.counter.training == before + 300
@@ -55,7 +55,7 @@ def test_draws_without_energy_are_left_out_and_none_at_all_is_said(make_bench: C
             return np.where(positions[:, 0, 0] < self.below, np.inf, u), gradient
 
     energy: Any = Holes()
-    fresh = FreshDraws(bench.flow, energy, RefineSettings(draws=60))
+    fresh = FreshDraws(bench.flow, energy, RefineSettings(draws=60, pieces=1))
     fresh.draw(seed=1)
     positions, _, _ = bench.flow.place(fresh._rounds[0].t, fresh._rounds[0].r)
     assert 0 < len(positions) < 60
@@ -64,4 +64,15 @@ def test_draws_without_energy_are_left_out_and_none_at_all_is_said(make_bench: C
     fresh.draw(seed=2)  # an empty round among others is passed over
     assert len(fresh._rounds) == 1
     with pytest.raises(PartialError, match="finite energy"):
-        FreshDraws(bench.flow, energy, RefineSettings(draws=60)).draw(seed=2)
+        FreshDraws(bench.flow, energy, RefineSettings(draws=60, pieces=1)).draw(seed=2)
+
+
+def test_a_poor_model_is_asked_for_more_draws_and_a_good_one_is_not(make_bench: Callable[..., Any]) -> None:
+    bench = make_bench(n=100)
+    for effective, pieces in ((1e-6, 1), (2.0, 3), (1e6, 4)):
+        fresh = FreshDraws(bench.flow, bench.energy, RefineSettings(draws=100, pieces=4, effective=effective))
+        before = bench.energy.counter.training
+        fresh.draw(seed=5)
+        assert bench.energy.counter.training - before >= 100 * min(pieces, 3)
+        assert bench.energy.counter.training - before <= 100 * (4 if pieces > 1 else 1)
+        assert fresh._rounds[0].log_weight.exp().mean().item() == pytest.approx(1.0)

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import mdtraj
@@ -221,6 +222,24 @@ def test_states_and_temperature_can_be_given(tmp_path: Path, make_draws: Callabl
     exact = float(np.sum(warmer[GRID > 1.2]) / np.sum(warmer))
     far = record["populations"]["far"]
     assert far["value"] == pytest.approx(exact, abs=4 * (far["high"] - far["low"]) / 3.92)
+
+
+@pytest.mark.parametrize("temperature_k", [60.0, 300.0])
+def test_a_temperature_outside_the_range_of_the_draws_is_refused(
+    temperature_k: float, tmp_path: Path, make_draws: Callable[..., Any]
+) -> None:
+    with pytest.raises(InputError, match="too far from"):
+        reweight(make_draws(n=500).directory, tmp_path / "r", temperature_k=temperature_k, settings=SETTINGS, seed=1)
+    assert not (tmp_path / "r").exists()
+
+
+def test_the_model_of_another_system_is_refused(
+    tmp_path: Path, make_draws: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = SimpleNamespace(fingerprint="another", system=SimpleNamespace(name="muller-brown"))
+    _with_model(monkeypatch, other)
+    with pytest.raises(InputError, match="not of the ensemble's system and force field"):
+        reweight(make_draws(n=500).directory, tmp_path / "r", model=tmp_path, settings=SETTINGS, seed=1)
 
 
 def test_explore_frames_are_no_reference(

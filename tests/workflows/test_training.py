@@ -9,6 +9,9 @@ import pytest
 
 from molgen.errors import InputError, InterruptedRunError
 from molgen.interruption import Interruption
+from molgen.models.artifact import load_model
+from molgen.observables.states import with_states
+from molgen.systems.definition import StateSection
 from molgen.systems.loading import load_system
 from molgen.systems.mdtraj_topology import mdtraj_topology
 from molgen.systems.system import MolecularSystem, System
@@ -78,7 +81,7 @@ def test_few_frames_outside_the_domain_are_left_out_and_counted(dipeptide: Molec
     positions = shaken(dipeptide, 200)
     positions[0] *= np.array([-1.0, 1.0, 1.0])
     data = write_frames(tmp_path / "one.h5", dipeptide, positions)
-    result = train(dipeptide, [data], tmp_path / "out", settings=TINY, seed=1, platform="Reference")
+    result = train(without_states(dipeptide), [data], tmp_path / "out", settings=TINY, seed=1, platform="Reference")
     assert (result.frames, result.frames_outside_domain) == (199, 1)
     assert any("1 frames outside the domain" in note for note in result.notes)
 
@@ -168,7 +171,7 @@ def test_the_plan_counts_what_training_then_takes(tmp_path: Path) -> None:
     plan = plan_training(system, [data], settings=TINY)
     result = train(system, [data], tmp_path / "out", settings=TINY, seed=1)
     assert plan["frames"] == result.frames == 400
-    assert result.evaluations["training"] <= plan["evaluations"] + TINY.guard_draws
+    assert result.evaluations["training"] <= plan["evaluations_at_most"] + TINY.guard_draws
     assert plan["steps"] == 7
 
 
@@ -213,3 +216,64 @@ def test_the_guard_asks_held_out_frames_and_others_only_where_too_few_are_held_o
     assert set(held_out) <= set(kept)
     assert set(kept) - set(held_out) == set(training[states[training] == 0])
     assert list(kept) == sorted(set(kept))
+
+
+def without_states(system: System) -> System:
+    return with_states(system, ())
+
+
+def test_a_declared_state_that_no_frame_visits_is_named_and_nothing_is_written(tmp_path: Path) -> None:
+    system, _ = well_frames(tmp_path)
+    system = with_states(system, (*system.definition.state[:1], StateSection(name="far", where="x > 3")))
+    one_sided = write_frames(tmp_path / "left.h5", system, np.full((400, 1, 1), -1.0))
+    with pytest.raises(InputError, match=r"None of the 400 frames visits the state 'far' \(x > 3\)"):
+        train(system, [one_sided], tmp_path / "out", settings=TINY)
+    assert not (tmp_path / "out").exists()
+
+
+def test_without_declared_states_those_of_the_frames_are_found_kept_and_used(tmp_path: Path) -> None:
+    declared, data = well_frames(tmp_path, n=1000)
+    system = without_states(declared)
+    result = train(system, [data], tmp_path / "model", settings=TINY, seed=5)
+    assert result.states_found
+    assert list(result.state_conditions) == ["s1", "s2"]
+    assert {row["name"] for row in result.states} == {"s1", "s2"}
+    assert any("2 states were found" in note for note in result.notes)
+    loaded = load_model(tmp_path / "model")
+    assert loaded.fingerprint == system.fingerprint == declared.fingerprint
+    assert {s.name: s.where for s in loaded.system.definition.state} == result.state_conditions
+    assert loaded.training["state_conditions"] == result.state_conditions
+    assert loaded.training["states_found"] is True
+    draws = sample(tmp_path / "model", tmp_path / "ensemble", n=500, seed=3)
+    record = reweight(draws.directory, tmp_path / "result", seed=4, allow_refused=True).to_json()
+    assert set(record["populations"]) == {"s1", "s2"}
+    given = reweight(
+        draws.directory, tmp_path / "given", seed=4, states={"far": "x > 1.2", "rest": "otherwise"}, allow_refused=True
+    )
+    assert set(given.to_json()["populations"]) == {"far", "rest"}
+
+
+def test_a_continued_training_has_the_same_found_states(tmp_path: Path) -> None:
+    declared, data = well_frames(tmp_path, n=1000)
+    system = without_states(declared)
+    whole = train(system, [data], tmp_path / "whole", settings=TINY, seed=5)
+    with pytest.raises(InterruptedRunError):
+        train(system, [data], tmp_path / "parts", settings=TINY, seed=5, interruption=StopAfter(3))
+    parts = train(system, [data], tmp_path / "parts", settings=TINY)
+    assert parts.state_conditions == whole.state_conditions
+    assert parts.model_sha256 == whole.model_sha256
+    assert train(system, [data], tmp_path / "whole", settings=TINY).to_json() == whole.to_json()
+
+
+def test_declared_states_are_left_alone_and_settings_decide_what_is_found(tmp_path: Path) -> None:
+    declared, data = well_frames(tmp_path, n=1000)
+    result = train(declared, [data], tmp_path / "declared", settings=TINY, seed=5)
+    assert not result.states_found
+    assert list(result.state_conditions) == ["left", "right"]
+    one = TINY.with_overrides(["states.max=1"])
+    none = train(without_states(declared), [data], tmp_path / "none", settings=one, seed=5)
+    assert none.state_conditions == {}
+    assert not none.states_found
+    assert any("coverage is untested" in note for note in none.notes)
+    with pytest.raises(InputError, match=r"settings\.states\.max"):
+        train(without_states(declared), [data], tmp_path / "none", settings=TINY)

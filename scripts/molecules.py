@@ -1,0 +1,177 @@
+#!/usr/bin/env python3
+"""Molecules of many kinds from ``init`` to ``reweight``, beside long reference dynamics: docs/molecules.md.
+
+    python scripts/molecules.py run -o bench/molecules --minutes 30 --jobs 2       # all of MOLECULES
+    python scripts/molecules.py run -o bench/molecules --only gtf --only tetra
+    python scripts/molecules.py reference -o bench/molecules --minutes 30 --jobs 2
+    python scripts/molecules.py table -o bench/molecules > docs/molecules.md
+
+Each molecule has ``--minutes`` of wall time on one core (``--workers 1``), from ``init`` to ``reweight``: 0.35 of it
+for exploring, 0.5 for training, the rest for drawing and weighing. Everything is left at its default; no state,
+variable or coordinate is written by hand. The reference is plain dynamics of four chains from the same structure, on
+one core for as long again; it is made after the run, and the draws are then weighed a second time beside it. Seeds are
+1. A run that failed is a row with its sentence. Finished stages are kept, so that the same command continues.
+"""
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+MOLECULES: dict[str, tuple[str, list[str]]] = {
+    "phe": ("Ace-Phe-Nme, an aromatic side chain", ["--sequence", "F"]),
+    "ala-pro": ("Ace-Ala-Pro-Nme, proline, cis or trans", ["--sequence", "AP"]),
+    "ibuprofen": ("ibuprofen from SMILES, MMFF94", ["--smiles", "CC(C)Cc1ccc(cc1)[C@@H](C)C(=O)O"]),
+    "lidocaine": ("lidocaine from SMILES, MMFF94", ["--smiles", "CCN(CC)CC(=O)Nc1c(C)cccc1C"]),
+    "lactam": ("an 11-membered lactam from SMILES, MMFF94", ["--smiles", "C1CCCCCNC(=O)CCC1"]),
+    "tetra": ("Ace-(Ala)3-Nme, bonds to hydrogen fixed", ["--sequence", "AAA", "--constraints", "h-bonds"]),
+    "gtf": ("Gly-Thr-Phe, a zwitterion", ["--sequence", "GTF", "--termini", "zwitterion"]),
+    "cystine": ("Ace-Cys-Gly-Gly-Cys-Nme with its disulphide", ["--sequence", "CGGC", "--disulphide", "1-4"]),
+    "chignolin": ("chignolin, 10 residues, a zwitterion", ["--sequence", "GYDPETGTWG", "--termini", "zwitterion"]),
+}
+"""What it is, and how ``molgen init`` is asked for it."""
+
+DRAWS = 50_000
+EXPLORE_SHARE, TRAIN_SHARE = 0.35, 0.5
+SEED = ["--seed", "1"]
+
+
+class Failed(Exception):
+    """A command that gave no result: its sentence."""
+
+
+def molgen(*arguments: str) -> dict[str, Any]:
+    """Run ``molgen --json`` on one core; a refused verdict (exit 4) is a result. ``Failed`` with its sentence."""
+    environment = os.environ | {"OMP_NUM_THREADS": "1", "OPENMM_CPU_THREADS": "1"}
+    command = [sys.executable, "-m", "molgen_cli", *arguments, "--json"]
+    start = time.monotonic()
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
+    if done.returncode not in (0, 4):
+        raise Failed(f"{arguments[0]}: {done.stderr.strip().splitlines()[-1] if done.stderr.strip() else 'no word'}")
+    record: dict[str, Any] = json.loads(done.stdout)
+    return record | {"seconds": round(time.monotonic() - start, 1)}
+
+
+def kept(path: Path, make: Any) -> dict[str, Any]:
+    """What ``make`` gave, from ``path`` if an earlier run of this script has it."""
+    if not path.is_file():
+        record = make()
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps(record, indent=1) + "\n")
+    found: dict[str, Any] = json.loads(path.read_text())
+    return found
+
+
+def steps_per_second(system: Path) -> tuple[str, float]:
+    """The fastest platform for ``system`` and its steps a second, timed as ``simulate`` does."""
+    from molgen.energies.platforms import resolve_platform
+    from molgen.systems import load_system
+    from molgen.systems.system import MolecularSystem
+
+    loaded = load_system(system)
+    assert isinstance(loaded, MolecularSystem)
+    choice = resolve_platform(loaded, "auto")
+    return choice.name, 1e3 / choice.step_ms[choice.name]
+
+
+def simulate(root: Path, name: str, mode: str, seconds: float) -> dict[str, Any]:
+    """Dynamics for as long as fits into ``seconds`` (the time step is 2 fs)."""
+    platform, rate = steps_per_second(root / "system" / "system.toml")
+    time_ps = max(60.0 if mode == "--explore" else 20.0, round(seconds * rate * 2e-3))
+    return molgen(
+        "simulate", str(root / "system" / "system.toml"), mode, "--time", f"{time_ps:g}ps", "-o", str(root / name),
+        *SEED, "--workers", "1", "--platform", platform,
+    )  # fmt: skip
+
+
+def run_molecule(name: str, root: Path, minutes: float) -> dict[str, Any]:
+    """All stages of one molecule; the record of each, or the sentence with which one failed."""
+    description, source = MOLECULES[name]
+    records: dict[str, Any] = {"name": name, "what": description, "init": source, "minutes": minutes}
+    system = root / "system" / "system.toml"
+    budget = 60.0 * minutes
+    stages: dict[str, Any] = {
+        "made": lambda: molgen("init", *source, "--name", name, "-o", str(root / "system")),
+        "simulate": lambda: simulate(root, "md", "--explore", EXPLORE_SHARE * budget),
+        "train": lambda: molgen(
+            "train", str(system), str(root / "md"), "-o", str(root / "model"), *SEED, "--workers", "1",
+            "--max-time", f"{TRAIN_SHARE * budget:.0f}s",
+        ),
+        "sample": lambda: molgen("sample", str(root / "model"), "-n", str(DRAWS), "-o", str(root / "ensemble"), *SEED),
+        "reweight": lambda: molgen(
+            "reweight", str(root / "ensemble"), "-o", str(root / "result"), *SEED, "--workers", "1"
+        ),
+    }  # fmt: skip
+    try:
+        for stage, make in stages.items():
+            records[stage] = kept(root / f"{stage}.json", make)
+            print(f"{name}: {stage} {records[stage]['seconds']:.0f} s", file=sys.stderr, flush=True)
+    except Failed as failure:
+        records["failed"] = str(failure)
+        print(f"{name}: {failure}", file=sys.stderr, flush=True)
+    return records
+
+
+def run_reference(name: str, root: Path, minutes: float) -> dict[str, Any]:
+    """Plain dynamics for ``minutes``, and the draws weighed again beside it."""
+    records: dict[str, Any] = {}
+    stages: dict[str, Any] = {
+        "plain": lambda: simulate(root, "plain", "--plain", 60.0 * minutes),
+        "compared": lambda: molgen(
+            "reweight", str(root / "ensemble"), "-o", str(root / "compared"), *SEED, "--workers", "1",
+            "--reference", str(root / "plain"),
+        ),
+    }  # fmt: skip
+    try:
+        for stage, make in stages.items():
+            records[stage] = kept(root / f"{stage}.json", make)
+            print(f"{name}: {stage} {records[stage]['seconds']:.0f} s", file=sys.stderr, flush=True)
+    except Failed as failure:
+        records["failed"] = str(failure)
+        print(f"{name}: {failure}", file=sys.stderr, flush=True)
+    return records
+
+
+def rows(output: Path) -> list[dict[str, Any]]:
+    """What the stages of every molecule left on disk."""
+    found = []
+    for name, (description, source) in MOLECULES.items():
+        root = output / name
+        row: dict[str, Any] = {"name": name, "what": description, "init": " ".join(source)}
+        for stage in ("made", "simulate", "train", "sample", "reweight", "plain", "compared"):
+            if (root / f"{stage}.json").is_file():
+                row[stage] = json.loads((root / f"{stage}.json").read_text())
+        found.append(row)
+    return found
+
+
+def main() -> None:
+    """Parse the command line and run one part."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("part", choices=["run", "reference", "table"])
+    parser.add_argument("-o", "--output", type=Path, required=True)
+    parser.add_argument("--minutes", type=float, default=30.0)
+    parser.add_argument("--jobs", type=int, default=2)
+    parser.add_argument("--only", action="append", choices=list(MOLECULES))
+    options = parser.parse_args()
+    if options.part == "table":
+        print(table(rows(options.output)))
+        return
+    make = run_molecule if options.part == "run" else run_reference
+    with ThreadPoolExecutor(options.jobs) as pool:
+        chosen = options.only or list(MOLECULES)
+        list(pool.map(lambda name: make(name, options.output / name, options.minutes), chosen))
+
+
+def table(found: list[dict[str, Any]]) -> str:
+    """The rows as Markdown."""
+    raise NotImplementedError
+
+
+if __name__ == "__main__":
+    main()
