@@ -4,9 +4,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from molgen.arrays import BoolArray, FloatArray
+from molgen.arrays import FloatArray
 from molgen.coordinates.domain import domain_of
-from molgen.coordinates.geometry import signed_volumes
+from molgen.coordinates.geometry import signed_volumes, torsion_angles
 from molgen.coordinates.prochirality import exchanges_of
 from molgen.systems.system import MolecularSystem, System
 from molgen.systems.topology import MolecularTopology
@@ -31,25 +31,20 @@ def find_violations(positions: FloatArray, system: System) -> tuple[Violation, .
     if not isinstance(system, MolecularSystem):
         return ()
     domain = domain_of(system)
-    explained = np.zeros(len(positions), dtype=np.bool_)
     found = []
     exchangeable = {exchange.centre for exchange in exchanges_of(system.topology)}
     for centre, sign in zip(domain.centres, domain.signs, strict=True):
         wrong = ~(signed_volumes(positions, centre) * sign > 0)
-        explained |= wrong
         stereo = centre[0] not in exchangeable
         where = f"the {'stereocentre' if stereo else 'atom'} {atom_word(system.topology, centre[0])}"
         found.append((not stereo, Violation(HANDEDNESS, where, int(wrong.sum()))))
-    outside = ~domain.contains(positions)
-    for bond in peptide_bonds(system.topology):
-        wrong = _turned(positions, system, bond) & outside
-        explained |= wrong
-        words = " - ".join(atom_word(system.topology, index) for index in bond[1:3])
-        found.append((True, Violation(CIS_TRANS, f"the peptide bond {words}", int(wrong.sum()))))
-    rest = outside & ~explained
-    if rest.any():
-        kinds = [kind for kind, rows in domain.violations(positions).items() if rows[rest].any()]
-        found.append((True, Violation(" and ".join(kinds), "another bond", int(rest.sum()))))
+    elements = [atom.element for atom in system.topology.atoms]
+    for torsion, angle in zip(domain.planar, domain.angles, strict=True):
+        with np.errstate(invalid="ignore", divide="ignore"):
+            wrong = ~(np.cos(torsion_angles(positions, torsion) - angle) > 0)
+        kind = "peptide" if {elements[torsion[1]], elements[torsion[2]]} == {"C", "N"} else "double"
+        words = " - ".join(atom_word(system.topology, index) for index in torsion[1:3])
+        found.append((True, Violation(CIS_TRANS, f"the {kind} bond {words}", int(wrong.sum()))))
     found.sort(key=lambda entry: (entry[0], -entry[1].frames))
     return tuple(violation for _, violation in found if violation.frames)
 
@@ -90,12 +85,6 @@ def cis_bonds(system: MolecularSystem) -> tuple[str, ...]:
         for bond in peptide_bonds(system.topology)
         if _cosine(system.positions[None], bond)[0] > 0
     )
-
-
-def _turned(positions: FloatArray, system: MolecularSystem, bond: tuple[int, int, int, int]) -> BoolArray:
-    """Frames (n,) in which a bond that is trans in the structure is cis, or the other way round."""
-    own = _cosine(system.positions[None], bond)[0]
-    return np.asarray(~(_cosine(positions, bond) * own > 0), dtype=np.bool_)
 
 
 def _cosine(positions: FloatArray, torsion: tuple[int, int, int, int]) -> FloatArray:

@@ -117,12 +117,15 @@ def check_energy(system: System, energy: Energy) -> tuple[Finding, Zero | None]:
         remedy = "Atoms overlap or the force field is broken: correct the structure, or make the system again."
         return problem("energy", "The energy of the structure is not finite.", remedy), None
     freedom = system.n_particles * system.dim - (6 if isinstance(system, MolecularSystem) else 0)
-    constrained = isinstance(system, MolecularSystem) and bool(force_field_bonds(system.system_xml).constrained)
-    lowest = float(u[0]) if constrained else minimise(energy, system.positions)[1]
-    excess = (float(u[0]) - lowest) / max(freedom, 1)
+    fixed = len(force_field_bonds(system.system_xml).constrained) if isinstance(system, MolecularSystem) else 0
+    freedom = max(freedom - fixed, 1)
+    # Without its constraints a minimisation would pull fixed bonds apart, which have no term in the energy.
+    lowest = float(u[0]) if fixed else minimise(energy, system.positions)[1]
+    excess = (float(u[0]) - lowest) / freedom
     force = float(np.linalg.norm(slope[0], axis=-1).max()) * thermal_energy(energy.temperature_k)
-    sentence = f"{u[0]:.1f} kT at the structure, {float(u[0]) - lowest:.1f} kT above the minimum nearby "
-    sentence += f"({excess:.2f} kT a degree of freedom); largest force {force:.3g} kJ/mol/nm."
+    above = f"{float(u[0]) - lowest:.1f} kT above the minimum nearby ({excess:.2f} kT a degree of freedom)"
+    sentence = f"{u[0]:.1f} kT at the structure, {'not minimised for its constraints' if fixed else above}; "
+    sentence += f"largest force {force:.3g} kJ/mol/nm."
     zero = Zero(lowest, freedom)
     if excess > MAX_EXCESS:
         return problem("energy", sentence, "Atoms clash: minimise the structure before it becomes the topology."), zero

@@ -91,7 +91,9 @@ def _energies(
     zero: Zero | None,
     most: int,
 ) -> Iterator[Finding]:
-    rows = np.unique(np.linspace(0, len(frames) - 1, min(most, len(frames))).round().astype(np.int64))
+    weight = np.zeros(len(frames)) if frames.log_weight is None else frames.log_weight
+    counted = np.flatnonzero(np.isfinite(weight))  # draws of weight zero may be anything
+    rows = counted[np.unique(np.linspace(0, len(counted) - 1, min(most, len(counted))).round().astype(np.int64))]
     u = energy.reduced(np.asarray(frames.positions[rows], dtype=np.float64), purpose="data")
     finite = np.isfinite(u)
     if not finite.all():

@@ -70,7 +70,8 @@ def usable_frames(frames: FrameSet, system: System, *, most: int | None = None) 
         frames = frames.select(slice(None, None, -(-len(frames) // most)))
     positions, relabelled = match_labels(frames.positions, system)
     frames = replace(frames, positions=positions)
-    inside = domain_of(system).contains(np.asarray(positions, dtype=np.float64))
+    with np.errstate(invalid="ignore", divide="ignore"):  # atoms on top of each other have no torsion: outside
+        inside = domain_of(system).contains(np.asarray(positions, dtype=np.float64))
     counted = np.ones(len(frames), dtype=np.bool_) if frames.log_weight is None else np.isfinite(frames.log_weight)
     left_out = ~inside & counted
     outside, total = int(left_out.sum()), int(counted.sum())

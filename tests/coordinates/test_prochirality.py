@@ -6,8 +6,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from molgen.coordinates import prochirality
 from molgen.coordinates.branches import equal_branches
-from molgen.coordinates.domain import domain_of
+from molgen.coordinates.domain import Domain, domain_of
 from molgen.coordinates.prochirality import exchanges_of, match_labels
 from molgen.energies.factory import open_energy
 from molgen.systems.definition import SystemDefinition, TopologySection
@@ -116,6 +117,21 @@ def test_single_precision_and_frames_that_are_not_finite() -> None:
 def test_an_analytic_system_has_no_labels() -> None:
     positions = np.zeros((3, 1, 1))
     assert match_labels(positions, load_system("double-well")) == (positions, {})
+
+
+def test_hydrogens_of_a_planar_nitrogen_are_matched_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Formamide, whose C-N bond is watched by one of the two hydrogens."""
+    topology = topology_of("O C H N H H", ((0, 1), (1, 2), (1, 3), (3, 4), (3, 5)))
+    flat = [[-0.06, 0.1, 0], [0, 0, 0], [-0.05, -0.1, 0], [0.13, 0, 0], [0.18, 0.09, 0], [0.18, -0.09, 0]]
+    system = MolecularSystem(alanine().definition, topology, np.array(flat), alanine().system_xml)
+    domain = Domain(planar=((0, 1, 3, 4),), angles=(0.0,))
+    monkeypatch.setattr(prochirality, "domain_of", lambda _: domain)
+    frames = np.stack([np.array(flat)] * 3)
+    frames[1:, [4, 5]] = frames[1:, [5, 4]]
+    assert domain.contains(frames).tolist() == [True, False, False]
+    matched, relabelled = match_labels(frames, system)
+    assert relabelled == {3: 2}
+    np.testing.assert_array_equal(matched, np.stack([np.array(flat)] * 3))
 
 
 def star(branches: list[str]) -> tuple[str, tuple[tuple[int, int], ...]]:

@@ -1,5 +1,6 @@
 """Trajectories of strangers: solvent, copies, other orders, boxes; each read, or refused with a remedy that works."""
 
+import os
 import shlex
 import subprocess
 import sys
@@ -223,6 +224,17 @@ def test_reading_prints_nothing_on_standard_output(
     capfd.readouterr()
     read_frames([tmp_path / "t.dcd"], dipeptide)
     assert capfd.readouterr().out == ""
+
+
+@pytest.mark.parametrize("ending", ["dcd", "h5"])
+def test_a_file_cut_anywhere_is_refused(tmp_path: Path, dipeptide: Molecule, trajectory: Frames, ending: str) -> None:
+    path = tmp_path / f"t.{ending}"
+    trajectory[:5].save(str(path))
+    size = path.stat().st_size
+    for left in range(size - 1, 0, -(size // 40)):
+        os.truncate(path, left)
+        with pytest.raises(InputError, match=r"truncated|cannot be read|no frames"):
+            read_frames([path], dipeptide)
 
 
 def test_nanometre_written_as_angstrom(tmp_path: Path, dipeptide: Molecule, trajectory: Frames) -> None:

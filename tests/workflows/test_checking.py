@@ -10,10 +10,12 @@ import pytest
 import tables
 
 from molgen.energies.factory import open_energy
+from molgen.ensemble import Ensemble, EnsembleHeader, EnsembleWriter
 from molgen.errors import UsageError
 from molgen.systems.definition import CVSection, StateSection
 from molgen.systems.loading import load_system
 from molgen.systems.mdtraj_topology import mdtraj_topology
+from molgen.systems.record import system_record
 from molgen.systems.system import MolecularSystem, System
 from molgen.systems.topology import MolecularTopology
 from molgen.trajectories.options import ReadingOptions
@@ -201,6 +203,28 @@ def test_stored_energies_are_compared_up_to_an_offset(
     assert stored("kcal.h5", u * kt / 4.184, "kilocalories_per_mole").startswith("ok: Stored energies differ")
     assert stored("other.h5", u * kt * 1.3).startswith("problem: ")
     assert stored("bad.h5", np.full(60, np.nan)).startswith("note: The file's energies are not all finite")
+
+
+def test_energies_of_an_ensemble_and_its_draws_of_weight_zero(
+    tmp_path: Path, dipeptide: MolecularSystem, frames: mdtraj.Trajectory
+) -> None:
+    positions = frames.xyz.astype(np.float64)
+    u = open_energy(dipeptide, platform="Reference").reduced(positions, purpose="data")
+    weight = np.zeros(60)
+    weight[:4] = -np.inf
+    positions[:4] = 0.0
+    header = EnsembleHeader(system_record(dipeptide), 300.0, "internal-coordinates", kind="equilibrium")
+
+    def written(name: str, energies: np.ndarray) -> Path:
+        with EnsembleWriter(tmp_path / name, header) as writer:
+            writer.append(Ensemble(positions, None, energies, weight, weight == 0.0, header))
+        return tmp_path / name
+
+    result = looked(dipeptide, written("same.h5", u), written("other.h5", 0.5 * u))
+    assert finding(result, "same.h5: stored energies").level == "ok"
+    assert of_level(result, "problem") == ["other.h5: stored energies"]
+    assert result.frames == 112
+    assert "Give the weighted ensemble alone" in next(f.remedy for f in result.findings if "together" in f.sentence)
 
 
 def test_a_selection_of_a_solvated_file(tmp_path: Path, dipeptide: MolecularSystem, frames: mdtraj.Trajectory) -> None:

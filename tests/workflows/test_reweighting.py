@@ -68,6 +68,7 @@ def test_known_answers_files_and_keys(
     assert record == json.loads((out / "result.json").read_text())
     assert sha256_file(draws.directory / "ensemble.h5") == before
 
+    assert (record["reference"]["frames"], record["reference"]["outside_domain"]) == (8000, 0)
     assert record["verdict"] == "reliable", record["reasons"]
     right = record["populations"]["right"]
     assert right["low"] < right["value"] < right["high"]
