@@ -18,6 +18,7 @@ from molgen.observables.table import evaluate_cvs
 from molgen.systems.loading import load_system
 from molgen.systems.record import system_record
 from molgen.systems.system import System
+from molgen.trajectories.options import ReadingOptions
 from molgen.trajectories.reading import read_frames
 from molgen.units import thermal_energy
 from molgen.workflows import reweighting
@@ -28,7 +29,7 @@ from molgen.workflows.reweighting import reweight
 
 def write_ensemble(path: Path, system: System, weighted: bool = True) -> Path:
     assert system.reference_path is not None
-    frames = read_frames([system.reference_path], system, stride=4)
+    frames = read_frames([system.reference_path], system, ReadingOptions(stride=4))
     header = EnsembleHeader(system_record(system), system.temperature_k, "external", kind="equilibrium")
     inside = np.ones(len(frames), dtype=np.bool_)
     rows = Ensemble(np.asarray(frames.positions), None, None, frames.log_weight if weighted else None, inside, header)
