@@ -115,7 +115,7 @@ def test_other_labels_and_other_atoms_of_a_trajectory(dipeptide: MolecularSystem
 
 def test_missing_data_are_refused(dipeptide: MolecularSystem, tmp_path: Path) -> None:
     with pytest.raises(InputError):
-        train(system, [tmp_path / "nothing"], tmp_path / "out", settings=TINY, platform="Reference")
+        train(dipeptide, [tmp_path / "nothing"], tmp_path / "out", settings=TINY, platform="Reference")
     assert not (tmp_path / "out").exists()
 
 
