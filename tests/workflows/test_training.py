@@ -102,7 +102,7 @@ def test_other_labels_and_other_atoms_of_a_trajectory(dipeptide: MolecularSystem
     assert plan_training(system, [tmp_path / "t.xtc"], reading=options, settings=settings)["frames"] == 200
     where = tmp_path / "out"
     result = train(
-        dipeptide, [tmp_path / "t.xtc"], where, reading=options, settings=settings, seed=1, platform="Reference"
+        system, [tmp_path / "t.xtc"], where, reading=options, settings=settings, seed=1, platform="Reference"
     )
     assert (result.frames, result.frames_outside_domain) == (200, 0)
     assert result.frames_relabelled == {"CB of ALA 2": 200}
