@@ -13,6 +13,7 @@ from molgen.energies.platforms import resolve_platform
 from molgen.errors import MolgenError
 from molgen.observables.states import build_states
 from molgen.observables.table import evaluate_cvs
+from molgen.observables.where import OTHERWISE
 from molgen.progress import Progress, ProgressEvent, silent
 from molgen.systems.loading import load_system
 from molgen.systems.system import MolecularSystem, System
@@ -155,7 +156,8 @@ def _visits(system: System, usable: list[FrameSet], findings: list[Finding]) -> 
     counts = {name: int((label == index).sum()) for index, name in enumerate(states.names)}
     listed = ", ".join(f"{name} {count}" for name, count in counts.items())
     sentence = f"Frames by state: {listed}, none {int((label < 0).sum())}."
-    empty = [name for name, count in counts.items() if count == 0]
+    rest = [condition.text.strip() == OTHERWISE for condition in states.conditions]
+    empty = [name for (name, count), other in zip(counts.items(), rest, strict=True) if count == 0 and not other]
     if empty:
         sentence = f"No frame visits {' or '.join(empty)}. {sentence}"
         remedy = "Add frames of that state (molgen simulate --explore), or correct or remove its condition."

@@ -88,7 +88,8 @@ def test_few_frames_outside_the_domain_are_left_out_and_counted(dipeptide: Molec
 
 def test_other_labels_and_other_atoms_of_a_trajectory(dipeptide: MolecularSystem, tmp_path: Path) -> None:
     """A solvated XTC whose methyl hydrogens are numbered the other way round: stripped, relabelled and learned."""
-    positions, system = shaken(dipeptide, 400), without_states(dipeptide)
+    system = without_states(dipeptide)
+    positions = shaken(dipeptide, 400)
     positions[:, [11, 12]] = positions[:, [12, 11]]
     topology = mdtraj_topology(dipeptide)
     ion = topology.add_residue("NA", topology.chain(0))
@@ -98,7 +99,7 @@ def test_other_labels_and_other_atoms_of_a_trajectory(dipeptide: MolecularSystem
     mdtraj.Trajectory(solvated[:1], topology).save(str(tmp_path / "all.pdb"))
     settings = TINY.model_copy(update={"refine": RefineSettings(rounds=0)})
     options = ReadingOptions(2, "protein", tmp_path / "all.pdb")
-    assert plan_training(dipeptide, [tmp_path / "t.xtc"], reading=options, settings=settings)["frames"] == 200
+    assert plan_training(system, [tmp_path / "t.xtc"], reading=options, settings=settings)["frames"] == 200
     where = tmp_path / "out"
     result = train(
         system, [tmp_path / "t.xtc"], where, reading=options, settings=settings, seed=1, platform="Reference"
