@@ -3,6 +3,9 @@
 from collections.abc import Iterator
 from xml.etree import ElementTree
 
+import numpy as np
+
+from molgen.arrays import FloatArray
 from molgen.systems.topology import MolecularTopology
 
 Bond = tuple[int, int]
@@ -11,6 +14,8 @@ Neighbours = tuple[tuple[int, ...], ...]
 PLANARITY_BARRIER = 50.0
 """A bond whose two-fold torsion terms sum to a barrier (kJ/mol) above this stays planar: a double bond, an amide, a
 guanidinium. Amides have about 85, esters and acids 40-45, biphenyls and anilines less."""
+FLAT_RING = 0.1
+"""A ring whose atoms are all within this many bond lengths of their mean plane is flat (cyclohexane: 0.16)."""
 MACROCYCLE = 9
 """Bonds whose smallest ring has at least this many atoms turn as those of a chain do."""
 
@@ -104,6 +109,46 @@ def ring_size(neighbours: Neighbours, b: int, c: int) -> int:
                 return distance[c] + 1
             queue.append(other)
     return 0
+
+
+def puckered_rings(topology: MolecularTopology, positions: FloatArray) -> tuple[tuple[int, ...], ...]:
+    """Small rings (4 to 8 atoms, in order) that are not flat in the structure ``positions`` (N, 3): they may flip.
+
+    Of rings that share all their bonds with others only the smallest are found.
+    """
+    neighbours = topology.neighbours()
+    found: dict[frozenset[int], tuple[int, ...]] = {}
+    for i, j in topology.bonds:
+        ring = _ring(neighbours, i, j)
+        if 4 <= len(ring) < MACROCYCLE and frozenset(ring) not in found:
+            found[frozenset(ring)] = ring
+    return tuple(ring for ring in found.values() if _pucker(positions[list(ring)]) > FLAT_RING)
+
+
+def _ring(neighbours: Neighbours, b: int, c: int) -> tuple[int, ...]:
+    """Atoms of a smallest ring through the bond ``b``-``c``, in order from b to c; empty if there is none."""
+    before = {b: b}
+    queue = [b]
+    for atom in queue:
+        for other in neighbours[atom]:
+            if {atom, other} == {b, c} or other in before:
+                continue
+            before[other] = atom
+            queue.append(other)
+    if c not in before:
+        return ()
+    path = [c]
+    while path[-1] != b:
+        path.append(before[path[-1]])
+    return tuple(reversed(path))
+
+
+def _pucker(points: FloatArray) -> float:
+    """Largest distance of ring atoms (n, 3) from their mean plane, in bond lengths."""
+    centred = points - points.mean(axis=0)
+    normal = np.linalg.svd(centred)[2][2]
+    bond = float(np.linalg.norm(points - np.roll(points, 1, axis=0), axis=1).mean())
+    return float(np.abs(centred @ normal).max()) / bond
 
 
 def planarity_barriers(topology: MolecularTopology, system_xml: str) -> dict[Bond, float]:

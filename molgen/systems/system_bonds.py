@@ -48,6 +48,26 @@ def linked_pairs(system: Any) -> dict[Bond, float | None]:
     return pairs
 
 
+def terms_like_bonds(
+    topology: MolecularTopology, positions: FloatArray, system_xml: str
+) -> tuple[set[Bond], set[Bond]]:
+    """All pairs that a serialised System holds, and those of them that look like bonds.
+
+    A harmonic term or a constraint does, whatever its length; a term of another form may be one of nonbonded pairs and
+    does only where the atoms are no further apart than a bond is long.
+    """
+    import openmm
+
+    pairs = linked_pairs(openmm.XmlSerializer.deserialize(system_xml))
+    like = {
+        (i, j)
+        for (i, j), wanted in pairs.items()
+        if wanted is not None
+        or _distance(positions, (i, j)) < bond_limit(topology.atoms[i].element, topology.atoms[j].element)
+    }
+    return set(pairs), like
+
+
 def bond_limit(first: str, second: str) -> float:
     """The length in nm up to which two atoms of these elements may be bonded."""
     return _BOND_RATIO * (_RADII_NM.get(first, _UNKNOWN_RADIUS_NM) + _RADII_NM.get(second, _UNKNOWN_RADIUS_NM))

@@ -36,19 +36,27 @@ _STIFF_CHI = {("ARG", 5)}  # the guanidinium group is flat
 
 
 def collective_variables(
-    topology: MolecularTopology, rotatable: Iterable[tuple[int, int]], *, cis_trans: str = "fixed"
+    topology: MolecularTopology,
+    rotatable: Iterable[tuple[int, int]],
+    *,
+    rings: Iterable[tuple[int, ...]] = (),
+    cis_trans: str = "fixed",
 ) -> tuple[CVSection, ...]:
     """phi, psi, omega and chi of every amino acid, then the bonds in ``rotatable`` that none of these turns.
 
     omega (named after the residue before the bond) is given before proline and other N-substituted residues, and
-    everywhere if ``cis_trans`` is ``free``. ``rotatable`` should hold no symmetric rotors. Names are unique
-    identifiers.
+    everywhere if ``cis_trans`` is ``free``. ``rotatable`` should hold no symmetric rotors. ``rings`` are rings that may
+    flip, their atoms in order; about every other bond of each a torsion is given, unless it has one already (proline's
+    chi). Names are unique identifiers.
     """
     found = [*_backbone(topology, cis_trans), *_side_chains(topology), *_disulphides(topology)]
     turned = {frozenset(torsion[1:3]) for _, torsion in found}
     rest = [bond for bond in rotatable if frozenset(bond) not in turned]
-    names = _bond_names(topology, rest)
+    names = _bond_names(topology, rest, "torsion")
     found += [(name, _ends(topology, bond)) for name, bond in zip(names, rest, strict=True)]
+    inside = [torsion for ring in rings if not turned & _bonds_of(ring) for torsion in _inside(ring)]
+    names = _bond_names(topology, [torsion[1:3] for torsion in inside], "ring")
+    found += zip(names, inside, strict=True)
     return tuple(CVSection(name=name, torsion=torsion) for name, torsion in _unique(found))
 
 
@@ -155,7 +163,17 @@ def _ends(topology: MolecularTopology, bond: tuple[int, int]) -> Torsion:
     return end(i, j), i, j, end(j, i)
 
 
-def _bond_names(topology: MolecularTopology, bonds: list[tuple[int, int]]) -> list[str]:
+def _bonds_of(ring: tuple[int, ...]) -> set[frozenset[int]]:
+    return {frozenset((ring[k - 1], ring[k])) for k in range(len(ring))}
+
+
+def _inside(ring: tuple[int, ...]) -> list[Torsion]:
+    """The torsions of four ring atoms about every other bond of ``ring``."""
+    n = len(ring)
+    return [(ring[k], ring[(k + 1) % n], ring[(k + 2) % n], ring[(k + 3) % n]) for k in range(0, n - 1, 2)]
+
+
+def _bond_names(topology: MolecularTopology, bonds: list[tuple[int, int]], kind: str) -> list[str]:
     """``torsion_C1_O2``; with residue numbers where an atom name is not the only one of its kind."""
     counts = Counter(atom.name for atom in topology.atoms)
 
@@ -163,7 +181,7 @@ def _bond_names(topology: MolecularTopology, bonds: list[tuple[int, int]]) -> li
         name = re.sub(r"[^A-Za-z0-9]", "p", atom.name)
         return name if counts[atom.name] == 1 else f"{name}_{residue_number(topology, atom)}"
 
-    return [f"torsion_{label(topology.atoms[i])}_{label(topology.atoms[j])}" for i, j in bonds]
+    return [f"{kind}_{label(topology.atoms[i])}_{label(topology.atoms[j])}" for i, j in bonds]
 
 
 def _unique(found: list[tuple[str, Torsion]]) -> list[tuple[str, Torsion]]:

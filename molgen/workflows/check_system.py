@@ -16,8 +16,8 @@ from molgen.energies.platforms import PlatformChoice
 from molgen.errors import MolgenError
 from molgen.observables.states import build_states
 from molgen.observables.table import evaluate_cvs
-from molgen.systems.force_field_bonds import force_field_bonds
 from molgen.systems.system import MolecularSystem, System
+from molgen.systems.system_bonds import terms_like_bonds
 from molgen.units import thermal_energy
 from molgen.workflows.findings import Finding, note, ok, plural, problem, refused
 
@@ -117,7 +117,7 @@ def check_energy(system: System, energy: Energy) -> tuple[Finding, Zero | None]:
         remedy = "Atoms overlap or the force field is broken: correct the structure, or make the system again."
         return problem("energy", "The energy of the structure is not finite.", remedy), None
     freedom = system.n_particles * system.dim - (6 if isinstance(system, MolecularSystem) else 0)
-    fixed = len(force_field_bonds(system.system_xml).constrained) if isinstance(system, MolecularSystem) else 0
+    fixed = len(system.constraints) if isinstance(system, MolecularSystem) else 0
     freedom = max(freedom - fixed, 1)
     # Without its constraints a minimisation would pull fixed bonds apart, which have no term in the energy.
     lowest = float(u[0]) if fixed else minimise(energy, system.positions)[1]
@@ -168,12 +168,12 @@ def _molecules(system: MolecularSystem) -> Finding:
 
 
 def _bonds(system: MolecularSystem) -> Finding:
-    """Bond terms between atoms up to three bonds apart are Urey-Bradley or 1-4 terms and no bonds."""
-    held = force_field_bonds(system.system_xml)
+    """Terms between atoms far apart, or up to three bonds apart (Urey-Bradley, 1-4), are no bonds."""
+    held, like_bonds = terms_like_bonds(system.topology, system.positions, system.system_xml)
     topology = set(system.topology.bonds)
-    loose = sorted(topology - held.bonded - held.constrained)
+    loose = sorted(topology - held)
     neighbours = system.topology.neighbours()
-    strange = sorted(pair for pair in held.bonded - topology if not _near(neighbours, *pair))
+    strange = sorted(pair for pair in like_bonds - topology if not _near(neighbours, *pair))
     if loose:
         i, j = loose[0]
         count = plural(len(loose), "bond")
@@ -183,7 +183,7 @@ def _bonds(system: MolecularSystem) -> Finding:
         i, j = strange[0]
         sentence = f"The force field bonds atoms that the topology does not, the first {_bond(system, i, j)}."
         return problem("bonds", sentence, "Add the bond to the topology (CONECT), or give its own System.")
-    fixed = f"; {plural(len(held.constrained), 'distance')} fixed by constraints" if held.constrained else ""
+    fixed = f"; {plural(len(system.constraints), 'distance')} fixed by constraints" if system.constraints else ""
     return ok("bonds", f"Every bond of the topology is held by the force field and the other way round{fixed}.")
 
 

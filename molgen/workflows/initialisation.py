@@ -178,15 +178,17 @@ def _definition(
 
 def _variables(molecule: BuiltMolecule, forcefield: ForceFieldSection, cis_trans: CisTrans) -> tuple[CVSection, ...]:
     from molgen.systems.forcefield import create_system_xml
-    from molgen.systems.rotation import rotatable_bonds, symmetric_rotor
+    from molgen.systems.rotation import puckered_rings, rotatable_bonds, symmetric_rotor, tertiary_amides
     from molgen.systems.variables import collective_variables
 
     topology = molecule.topology
     xml = molecule.system_xml
     if xml is None:
         xml = create_system_xml(topology, forcefield, Path(), molecule.name)
-    rotatable = [bond for bond in rotatable_bonds(topology, xml) if not symmetric_rotor(topology, bond)]
-    return collective_variables(topology, rotatable, cis_trans=cis_trans)
+    turning = sorted({*rotatable_bonds(topology, xml), *tertiary_amides(topology)})
+    rotatable = [bond for bond in turning if not symmetric_rotor(topology, bond)]
+    rings = puckered_rings(topology, molecule.positions)
+    return collective_variables(topology, rotatable, rings=rings, cis_trans=cis_trans)
 
 
 def _residues(molecule: BuiltMolecule) -> str:

@@ -1,5 +1,7 @@
 """Collective variables of peptides and of other molecules: atoms, names, and what is left out."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -109,3 +111,18 @@ def test_heavy_atoms_end_a_torsion_where_there_are_any() -> None:
     (cv,) = collective_variables(topology, [(1, 2)])
     assert cv.torsion == (4, 1, 2, 3)
     assert np.isfinite(cv.torsion).all()
+
+
+def test_rings_that_may_flip_have_torsions_and_flat_ones_none(tmp_path: Path) -> None:
+    from molgen.workflows import init
+
+    menthol = init(tmp_path / "menthol", smiles="C[C@@H]1CC[C@H]([C@@H](C1)O)C(C)C").cvs
+    assert sum(name.startswith("ring_") for name in menthol) == 3
+    assert not any(name.startswith("ring_") for name in init(tmp_path / "cresol", smiles="Cc1ccc(O)cc1").cvs)
+    assert not any(name.startswith("ring_") for name in init(tmp_path / "proline", sequence="P").cvs)
+
+
+def test_an_amide_without_a_hydrogen_may_be_cis_or_trans_in_any_molecule(tmp_path: Path) -> None:
+    from molgen.workflows import init
+
+    assert "torsion_C2_N1" in init(tmp_path / "amide", smiles="CC(=O)N(C)CC").cvs

@@ -23,6 +23,7 @@ from molgen.trajectories.reading import read_frames
 from molgen.units import thermal_energy
 from molgen.workflows.checking import CheckResult, check
 from molgen.workflows.findings import Finding
+from molgen.workflows.initialisation import init
 
 MIRROR = np.array([-1.0, 1.0, 1.0])
 
@@ -260,6 +261,12 @@ def test_bonds_that_the_force_field_lacks_or_has_too_many(dipeptide: MolecularSy
     two = looked(with_bonds(dipeptide, dipeptide.topology.bonds[1:]))
     assert "falls into 2 molecules" in finding(two, "molecule").sentence
     assert {"molecule", "coordinates"} <= set(of_level(two, "problem"))  # bonds are judged by the force field's too
+
+
+def test_pairs_of_a_nonbonded_term_are_no_bonds(tmp_path: Path) -> None:
+    """MMFF94 keeps van der Waals and charges of every pair in a bond force."""
+    init(tmp_path / "menthol", smiles="C[C@@H]1CC[C@H]([C@@H](C1)O)C(C)C")
+    assert finding(looked(str(tmp_path / "menthol")), "bonds").level == "ok"
 
 
 def test_constraints_hold_bonds_too() -> None:
