@@ -69,7 +69,7 @@ def _sections(data: ReportData) -> tuple[Section, ...]:
     return (
         Section(
             "Populations and free energies",
-            tables=_present(make.population_table(result), make.free_energy_table(result)),
+            tables=_present(make.state_table(result), make.population_table(result), make.free_energy_table(result)),
             figures=() if population is None else (population,),
         ),
         Section(

@@ -67,6 +67,13 @@ def population_table(result: Mapping[str, Any]) -> Table | None:
     return Table("State populations", tuple(columns), tuple(rows), note)
 
 
+def state_table(result: Mapping[str, Any]) -> Table | None:
+    """What each state is, as a condition on the collective variables."""
+    rows = tuple((name, str(where)) for name, where in (result.get("states") or {}).items())
+    note = "A frame belongs to the first state whose condition holds." if len(rows) > 1 else ""
+    return Table("States", ("State", "Where"), rows, note, numeric=False) if rows else None
+
+
 def free_energy_table(result: Mapping[str, Any]) -> Table | None:
     """ΔF between states in kT and kJ/mol, and the verdict on each where there is one."""
     differences = result.get("delta_f") or {}

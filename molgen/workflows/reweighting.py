@@ -305,6 +305,7 @@ def _record(
         "verdict": overall.word,
         "reasons": list(overall.reasons),
         "estimates": {name: verdict.to_json() for name, verdict in estimates.verdicts.items()},
+        "states": {n: c.text for n, c in zip(parts.states.names, parts.states.conditions, strict=True)},
         "populations": estimates.populations,
         "delta_f": estimates.delta_f,
         "expectations": estimates.expectations,

@@ -66,3 +66,11 @@ def test_provenance_is_flattened() -> None:
     table = tables.provenance_table({"versions": {"numpy": "2"}, "files": ["a", "b"], "seed": 7, "t": 0.5, "x": None})
     assert table is not None
     assert table.rows == (("versions.numpy", "2"), ("files", "a b"), ("seed", "7"), ("t", "0.5"), ("x", NOT_GIVEN))
+
+
+def test_states_are_told_by_their_conditions() -> None:
+    table = tables.state_table({"states": {"s1": "phi < 0deg", "s2": "otherwise"}})
+    assert table is not None
+    assert table.rows == (("s1", "phi < 0deg"), ("s2", "otherwise"))
+    assert not table.numeric
+    assert tables.state_table({}) is None
