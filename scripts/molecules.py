@@ -36,7 +36,7 @@ MOLECULES: dict[str, tuple[str, list[str]]] = {
 }
 """What it is, and how ``molgen init`` is asked for it."""
 
-DRAWS = 50_000
+DRAWS = 100_000
 EXPLORE_SHARE, TRAIN_SHARE = 0.35, 0.5
 SEED = ["--seed", "1"]
 
