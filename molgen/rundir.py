@@ -57,6 +57,7 @@ class Manifest:
 class RunDirectory:
     """One run on disk, locked while open; use it in a ``with`` statement.
 
+    An ``InputError`` inside the statement takes a directory away again that was begun there and holds nothing yet.
     ``seed`` is the run's root seed, ``resumed`` says whether it was begun before, ``complete`` whether it is
     finished, in which case ``manifest.result`` holds what it gave.
     """
@@ -104,7 +105,17 @@ class RunDirectory:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        if kind is not None and issubclass(kind, InputError) and not self.resumed:
+            self._withdraw()
         self.close()
+
+    def _withdraw(self) -> None:
+        """Remove a directory in which nothing but the run's own beginning was written: bad input leaves no trace."""
+        own = {LOCK, LOG, MANIFEST}
+        if all(entry.name in own for entry in self.path.iterdir()):
+            for name in own:
+                (self.path / name).unlink(missing_ok=True)
+            self.path.rmdir()
 
     def close(self) -> None:
         """Give the lock back; what is written stays."""

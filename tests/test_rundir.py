@@ -239,3 +239,20 @@ def test_provenance_names_versions_and_machine() -> None:
     assert {"molgen", "python", "numpy", "torch", "openmm"} <= set(facts["versions"])
     assert facts["cpus"] >= 1
     assert facts["date"].endswith("+00:00")
+
+
+def test_bad_input_takes_an_empty_beginning_away_and_leaves_what_was_written(tmp_path: Path) -> None:
+    with (
+        pytest.raises(InputError, match="no good"),
+        RunDirectory.open(tmp_path / "empty", kind="train", config={}, seed=1),
+    ):
+        raise InputError("These frames are no good.", "Give others.")
+    assert not (tmp_path / "empty").exists()
+    for name in ("begun", "again"):
+        with (
+            pytest.raises(InputError, match="no good"),
+            RunDirectory.open(tmp_path / "kept", kind="train", config={}, seed=1) as run,
+        ):
+            run.write_bytes(f"{name}.bin", b"x")
+            raise InputError("These frames are no good.", "Give others.")
+    assert {path.name for path in (tmp_path / "kept").glob("*.bin")} == {"begun.bin", "again.bin"}

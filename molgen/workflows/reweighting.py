@@ -182,13 +182,14 @@ def _reweight(
     run: RunDirectory, parts: _Parts, reference_path: Path | None, progress: Progress, interruption: Interruption
 ) -> dict[str, Any]:
     settings, reader, states = parts.settings, parts.reader, parts.states
+    # The reference comes first: frames that are none are refused before an energy is spent.
+    reference = _reference(parts, reference_path)
+    if reference is not None:
+        progress(ProgressEvent("reference", 1, 1, "read", _changed(reference)))
     energies = compute_energies(run, reader, parts.energy, settings.shard_rows, progress, interruption)
     table = build_table(reader, parts.system, states, energies, _CHUNK)
     save_table(run, table, states)
     interruption.check()
-    reference = _reference(parts, reference_path)
-    if reference is not None:
-        progress(ProgressEvent("reference", 1, 1, "read", _changed(reference)))
     progress(ProgressEvent("audit", 0, 1))
     audit = audit_ensemble(
         reader,
