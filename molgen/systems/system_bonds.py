@@ -7,15 +7,11 @@ import numpy as np
 
 from molgen.arrays import FloatArray
 from molgen.errors import InputError
+from molgen.systems.radii import COVALENT_RADII_NM
 from molgen.systems.topology import MolecularTopology
 
 Bond = tuple[int, int]
 
-# Covalent radii in nm: B. Cordero et al., Dalton Trans. 2008, 2832, doi:10.1039/b801115j.
-_RADII_NM = {
-    "H": 0.031, "B": 0.084, "C": 0.076, "N": 0.071, "O": 0.066, "F": 0.057, "Si": 0.111, "P": 0.107,
-    "S": 0.105, "Cl": 0.102, "Se": 0.120, "Br": 0.120, "I": 0.139,
-}  # fmt: skip
 _UNKNOWN_RADIUS_NM = 0.14
 _BOND_RATIO = 1.35
 _LENGTH_TOLERANCE_NM = 0.05
@@ -70,7 +66,9 @@ def terms_like_bonds(
 
 def bond_limit(first: str, second: str) -> float:
     """The length in nm up to which two atoms of these elements may be bonded."""
-    return _BOND_RATIO * (_RADII_NM.get(first, _UNKNOWN_RADIUS_NM) + _RADII_NM.get(second, _UNKNOWN_RADIUS_NM))
+    return _BOND_RATIO * (
+        COVALENT_RADII_NM.get(first, _UNKNOWN_RADIUS_NM) + COVALENT_RADII_NM.get(second, _UNKNOWN_RADIUS_NM)
+    )
 
 
 def bonds_with_system(

@@ -4,17 +4,13 @@ import numpy as np
 
 from molgen.arrays import BoolArray, FloatArray
 from molgen.errors import InputError
+from molgen.systems.radii import COVALENT_RADII_NM
 from molgen.systems.system import MolecularSystem, System
 from molgen.trajectories.frames import AnyFloatArray
 
 BOND_GATE_NM = (0.05, 0.3)
 """Between these lies the median covalent bond length of any molecule in nm."""
 
-# Covalent radii in nm: B. Cordero et al., Dalton Trans. 2008, 2832, doi:10.1039/b801115j.
-_RADII_NM = {
-    "H": 0.031, "B": 0.084, "C": 0.076, "N": 0.071, "O": 0.066, "F": 0.057, "Si": 0.111, "P": 0.107,
-    "S": 0.105, "Cl": 0.102, "Se": 0.120, "Br": 0.120, "I": 0.139,
-}  # fmt: skip
 # Triple bonds are 0.78 of the sum of radii, atoms two bonds apart 1.6.
 _BOND_RATIO = (0.7, 1.35)
 _BROKEN_RATIO = 2.0
@@ -52,9 +48,9 @@ def _check_bonds(positions: AnyFloatArray, system: MolecularSystem, source: str)
         raise InputError(message, "Check the unit of its coordinates (nm) and the order of its atoms.")
     for column, (i, j) in enumerate(system.topology.bonds):
         first, second = system.topology.atoms[i], system.topology.atoms[j]
-        if first.element not in _RADII_NM or second.element not in _RADII_NM:
+        if first.element not in COVALENT_RADII_NM or second.element not in COVALENT_RADII_NM:
             continue
-        expected = _RADII_NM[first.element] + _RADII_NM[second.element]
+        expected = COVALENT_RADII_NM[first.element] + COVALENT_RADII_NM[second.element]
         ratio = float(np.median(lengths[:, column])) / expected
         if not _BOND_RATIO[0] <= ratio <= _BOND_RATIO[1]:
             bond = f"{first.name} {i} - {second.name} {j}"
@@ -70,11 +66,15 @@ def check_unbroken(positions: AnyFloatArray, system: MolecularSystem, source: st
     ``periodic`` says whether the file had a box: then its molecules were made whole before.
     """
     elements = [atom.element for atom in system.topology.atoms]
-    columns = [k for k, (i, j) in enumerate(system.topology.bonds) if {elements[i], elements[j]} <= set(_RADII_NM)]
+    columns = [
+        k for k, (i, j) in enumerate(system.topology.bonds) if {elements[i], elements[j]} <= set(COVALENT_RADII_NM)
+    ]
     if not columns:
         return
     bonds = [system.topology.bonds[k] for k in columns]
-    limit = _BROKEN_RATIO * np.array([_RADII_NM[elements[i]] + _RADII_NM[elements[j]] for i, j in bonds])
+    limit = _BROKEN_RATIO * np.array(
+        [COVALENT_RADII_NM[elements[i]] + COVALENT_RADII_NM[elements[j]] for i, j in bonds]
+    )
     broken, worst, where = 0, 0.0, 0
     for start in range(0, len(positions), _MAX_FRAMES):
         ratios = bond_lengths(positions[start : start + _MAX_FRAMES], system)[:, columns] / limit
