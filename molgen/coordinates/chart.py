@@ -155,6 +155,11 @@ class PositionChart:
     log_order = 0.0
 
     def __init__(self, system: AnalyticSystem) -> None:
+        if system.n_particles > 1:
+            raise InputError(
+                f"{system.name} has {system.n_particles} identical particles, which no tree of bonds can order.",
+                "Give a single particle or a covalent molecule.",
+            )
         self.dimension = system.dim
         self.circular: list[int] = []
         self.periods: list[float] = []

@@ -18,11 +18,13 @@ _NOISE_STEPS = 1000
 
 @dataclass(frozen=True)
 class AnalyticDynamics:
-    """Dynamics of a pseudo-particle, with a = exp(-g dt), g ``friction_per_ps``, T in units of kT, noise R.
+    """Dynamics of pseudo-particles, with a = exp(-g dt), g ``friction_per_ps``, T in units of kT, noise R.
 
     overdamped (Euler-Maruyama):  x += -dV dt / g + sqrt(2 T dt / g) R
     langevin-middle (Z. Zhang et al., doi:10.1021/acs.jpca.9b02771):
     v += -dV dt;  x += v dt / 2;  v = a v + sqrt(T (1 - a^2)) R;  x += v dt / 2
+
+    Several particles keep their centroid: it starts at the origin, and its share of velocities and noise is taken off.
     """
 
     potential: str
@@ -35,19 +37,20 @@ class AnalyticDynamics:
         """See :class:`molgen.dynamics.propagator.Propagator`; ``PartialError`` if a trajectory explodes."""
         generator = numpy_generator(seed, "analytic-dynamics")
         thermal = piece.temperature_k / REDUCED_TEMPERATURE_K
-        x = np.array(start[:, 0], dtype=np.float64)
-        v = generator.standard_normal(x.shape) * np.sqrt(thermal)
-        frames = np.empty((len(start), piece.frames, 1, x.shape[1]))
+        x = _without_centroid(np.array(start, dtype=np.float64))
+        v = _without_centroid(generator.standard_normal(x.shape) * np.sqrt(thermal))
+        frames = np.empty((len(start), piece.frames, *x.shape[1:]))
         total = piece.discard_steps + piece.frames * piece.every
         noise = np.empty((0,))
-        with np.errstate(over="ignore", invalid="ignore"):
+        with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
             for step in range(total):
                 if step % _NOISE_STEPS == 0:
-                    noise = generator.standard_normal((min(_NOISE_STEPS, total - step), *x.shape))
+                    drawn = generator.standard_normal((min(_NOISE_STEPS, total - step), *x.shape))
+                    noise = _without_centroid(drawn)
                 x, v = self._step(x, v, noise[step % _NOISE_STEPS], thermal)
                 kept, rest = divmod(step + 1 - piece.discard_steps, piece.every)
                 if rest == 0 and kept > 0:
-                    frames[:, kept - 1, 0] = x
+                    frames[:, kept - 1] = x
         if not np.isfinite(frames).all():
             raise PartialError(
                 f"A trajectory left the finite numbers at a time step of {self.timestep_ps:g}.",
@@ -65,6 +68,11 @@ class AnalyticDynamics:
         x = x + 0.5 * dt * v
         v = kept * v + np.sqrt(thermal * (1.0 - kept * kept)) * noise
         return x + 0.5 * dt * v, v
+
+
+def _without_centroid(values: FloatArray) -> FloatArray:
+    """``values`` (..., N, D) minus their mean over particles; those of a single particle as they are."""
+    return values if values.shape[-2] == 1 else values - values.mean(axis=-2, keepdims=True)
 
 
 def analytic_dynamics(

@@ -22,31 +22,84 @@ _MULLER_BROWN = np.array(
 )
 
 
-def double_well(points: FloatArray, parameters: Mapping[str, float]) -> tuple[FloatArray, FloatArray]:
-    """V(x) = b (x^2 - 1)^2 + t x and its derivative, for points (n, 1); b is ``barrier``, t is ``tilt`` (kT)."""
-    x = points[:, 0]
+def double_well(frames: FloatArray, parameters: Mapping[str, float]) -> tuple[FloatArray, FloatArray]:
+    """V(x) = b (x^2 - 1)^2 + t x and its derivative, for frames (n, 1, 1); b is ``barrier``, t is ``tilt`` (kT)."""
+    x = frames[:, 0, 0]
     barrier, tilt = parameters["barrier"], parameters["tilt"]
     well = x * x - 1.0
-    return barrier * well * well + tilt * x, (4.0 * barrier * x * well + tilt)[:, None]
+    return barrier * well * well + tilt * x, (4.0 * barrier * x * well + tilt)[:, None, None]
 
 
-def muller_brown(points: FloatArray, parameters: Mapping[str, float]) -> tuple[FloatArray, FloatArray]:
-    """The Müller-Brown potential times ``scale`` and its gradient, for points (n, 2).
+def muller_brown(frames: FloatArray, parameters: Mapping[str, float]) -> tuple[FloatArray, FloatArray]:
+    """The Müller-Brown potential times ``scale`` and its gradient, for frames (n, 1, 2).
 
     V(x, y) = s * sum_k A_k exp(a_k dx^2 + b_k dx dy + c_k dy^2), dx = x - x_k, dy = y - y_k
     (K. Müller and L. D. Brown, doi:10.1007/BF00547608; the constants are the paper's).
     """
     height, a, b, c, x0, y0 = _MULLER_BROWN.T
-    dx = points[:, :1] - x0
-    dy = points[:, 1:] - y0
+    dx = frames[:, 0, :1] - x0
+    dy = frames[:, 0, 1:] - y0
     terms = parameters["scale"] * height * np.exp(a * dx * dx + b * dx * dy + c * dy * dy)
     gradient_x = (terms * (2.0 * a * dx + b * dy)).sum(axis=1)
     gradient_y = (terms * (b * dx + 2.0 * c * dy)).sum(axis=1)
-    return terms.sum(axis=1), np.stack([gradient_x, gradient_y], axis=1)
+    return terms.sum(axis=1), np.stack([gradient_x, gradient_y], axis=1)[:, None]
 
 
-POTENTIALS: dict[str, Potential] = {"double-well": double_well, "muller-brown": muller_brown}
-"""Value and gradient of each analytic potential by name."""
+def pair_double_well(frames: FloatArray, parameters: Mapping[str, float]) -> tuple[FloatArray, FloatArray]:
+    """V = sum_{i<j} q (d_ij - d0)^2 + r (d_ij - d0)^4 and its gradient, for frames (n, N, 2).
+
+    d0 ↔ ``distance``, q ↔ ``quadratic``, r ↔ ``quartic`` (J. Köhler et al., ICML 2020, arXiv:2006.02425).
+    """
+    difference, distance = _pairs(frames)
+    x = distance - parameters["distance"]
+    square = x * x
+    value = parameters["quadratic"] * square + parameters["quartic"] * square * square
+    slope = 2.0 * parameters["quadratic"] * x + 4.0 * parameters["quartic"] * square * x
+    return value.sum(axis=1), _scattered(difference, slope / distance, frames.shape[1])
+
+
+def lennard_jones(frames: FloatArray, parameters: Mapping[str, float]) -> tuple[FloatArray, FloatArray]:
+    """V = e sum_{i<j} [(s/d_ij)^12 - 2 (s/d_ij)^6] + k/2 sum_i |x_i - c|^2 and its gradient, for frames (n, N, 3).
+
+    e ↔ ``depth``, s ↔ ``radius`` (the distance of the minimum), k ↔ ``spring``, c ↔ the centroid.
+    """
+    difference, distance = _pairs(frames)
+    depth, spring = parameters["depth"], parameters["spring"]
+    # Products, not powers: numpy's power rounds differently at the end of an array.
+    square = (parameters["radius"] / distance) * (parameters["radius"] / distance)
+    attraction = square * square * square
+    value = depth * (attraction * attraction - 2.0 * attraction).sum(axis=1)
+    slope = depth * 12.0 * (attraction - attraction * attraction) / distance
+    centred = frames - frames.mean(axis=1, keepdims=True)
+    gradient = _scattered(difference, slope / distance, frames.shape[1]) + spring * centred
+    return value + 0.5 * spring * (centred * centred).sum(axis=2).sum(axis=1), gradient
+
+
+def _pairs(frames: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """x_i - x_j (n, P, D) and its length (n, P) for the pairs i < j."""
+    first, second = np.triu_indices(frames.shape[1], 1)
+    # take gives rows in memory order, so that sums over pairs round alike for one frame and for many.
+    difference = frames.take(first, axis=1) - frames.take(second, axis=1)
+    return difference, np.sqrt((difference**2).sum(axis=-1))
+
+
+def _scattered(difference: FloatArray, factor: FloatArray, n: int) -> FloatArray:
+    """The gradient (m, n, D) of a pair sum from x_i - x_j (m, P, D) and V'(d)/d (m, P)."""
+    first, second = np.triu_indices(n, 1)
+    forces = factor[:, :, None] * difference
+    # Summed along an axis, not by a matrix product: its rounding would depend on how many frames are computed at once.
+    table = np.zeros((len(forces), n, n, forces.shape[2]))
+    table[:, first, second], table[:, second, first] = forces, -forces
+    return np.asarray(table.sum(axis=2), dtype=np.float64)
+
+
+POTENTIALS: dict[str, Potential] = {
+    "double-well": double_well,
+    "muller-brown": muller_brown,
+    "pair-double-well": pair_double_well,
+    "lennard-jones": lennard_jones,
+}
+"""Value (n,) and gradient (n, N, D) of each analytic potential by name."""
 
 
 class AnalyticEnergy:
@@ -71,8 +124,8 @@ class AnalyticEnergy:
         """See :class:`molgen.energies.base.Energy`."""
         frames = checked_frames(positions, self.n_particles, self.dim)
         self.counter.add(purpose, len(frames))
-        with np.errstate(over="ignore", invalid="ignore"):
-            value, slope = POTENTIALS[self._name](frames[:, 0], self._parameters)
-        reduced, gradient = marked(self._beta * value, self._beta * slope[:, None])
+        with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+            value, slope = POTENTIALS[self._name](frames, self._parameters)
+        reduced, gradient = marked(self._beta * value, self._beta * slope)
         assert gradient is not None
         return reduced, gradient

@@ -11,7 +11,7 @@ from molgen.systems.system import MolecularSystem, System
 
 @dataclass(frozen=True)
 class RadiusOfGyration:
-    """R = sqrt(Σ mᵢ |rᵢ − r̄|² / Σ mᵢ) in nm, r̄ the centre of mass, masses mᵢ physical."""
+    """R = sqrt(Σ mᵢ |rᵢ − r̄|² / Σ mᵢ) in nm, r̄ the centre of mass, masses mᵢ physical (1 for pseudo-particles)."""
 
     name: str
     atoms: tuple[int, ...]
@@ -22,12 +22,13 @@ class RadiusOfGyration:
     @classmethod
     def build(cls, section: CVSection, system: System) -> Self:
         """The radius over ``section.radius_of_gyration`` with the masses of the system."""
-        assert isinstance(system, MolecularSystem)
         atoms = section.atoms(system.n_particles)
+        if not isinstance(system, MolecularSystem):
+            return cls(section.name, atoms, (1.0,) * len(atoms))
         return cls(section.name, atoms, tuple(system.topology.atoms[index].mass_da for index in atoms))
 
     def __call__(self, positions: torch.Tensor) -> torch.Tensor:
-        """Radii (n,) in nm at ``positions`` (n, N, 3) in nm."""
+        """Radii (n,) in nm at ``positions`` (n, N, D) in nm."""
         masses = torch.as_tensor(self.masses_da, dtype=positions.dtype, device=positions.device)
         share = (masses / masses.sum())[:, None]
         chosen = positions[:, list(self.atoms)]

@@ -9,11 +9,20 @@ from molgen.settings import Settings
 ANALYTIC_PARAMETERS: dict[str, dict[str, float]] = {
     "double-well": {"barrier": 5.0, "tilt": 0.5},
     "muller-brown": {"scale": 0.1},
+    "pair-double-well": {"distance": 4.0, "quadratic": -4.0, "quartic": 0.9},
+    "lennard-jones": {"depth": 1.0, "radius": 1.0, "spring": 1.0},
 }
 """Each analytic potential and its parameters with their defaults (energies in kT)."""
 
-ANALYTIC_DIMENSIONS: dict[str, int] = {"double-well": 1, "muller-brown": 2}
-"""Number of coordinates of each analytic potential."""
+ANALYTIC_DIMENSIONS: dict[str, int] = {
+    "double-well": 1,
+    "muller-brown": 2,
+    "pair-double-well": 2,
+    "lennard-jones": 3,
+}
+"""Dimensions of space of each analytic potential."""
+CLUSTERS = ("pair-double-well", "lennard-jones")
+"""Potentials of several identical particles, which no translation, rotation or exchange changes."""
 
 
 class TopologySection(Settings):
@@ -31,15 +40,22 @@ class ForceFieldSection(Settings):
 
 
 class AnalyticSection(Settings):
-    """A pseudo-particle in a known potential, energies in kT, reduced lengths, unit mass.
+    """Pseudo-particles in a known potential, energies in kT, reduced lengths, unit masses.
 
     ``double-well``, x in one dimension:  V(x) = barrier (x^2 - 1)^2 + tilt x.
 
     ``muller-brown``, (x, y):  V = scale * sum_k A_k exp(a_k (x - x_k)^2 + b_k (x - x_k)(y - y_k) + c_k (y - y_k)^2)
     with the four terms of K. Müller and L. D. Brown, Theor. Chim. Acta 53, 75 (1979), doi:10.1007/BF00547608.
+
+    ``pair-double-well``, identical ``particles`` in the plane, a sum over unordered pairs at distance d:
+    V = sum quadratic (d - distance)^2 + quartic (d - distance)^4 (J. Köhler et al., ICML 2020, arXiv:2006.02425).
+
+    ``lennard-jones``, identical ``particles`` in space, unordered pairs and a spring to the centroid c:
+    V = depth sum [(radius/d)^12 - 2 (radius/d)^6] + spring/2 sum_i |x_i - c|^2.
     """
 
-    potential: Literal["double-well", "muller-brown"]
+    potential: Literal["double-well", "muller-brown", "pair-double-well", "lennard-jones"]
+    particles: PositiveInt = 1
     parameters: dict[str, float] = Field(default_factory=dict)
 
 

@@ -4,9 +4,17 @@ import tomllib
 from collections import Counter
 from pathlib import Path
 
+from molgen.arrays import FloatArray
 from molgen.errors import InputError
 from molgen.settings import nearest_hint
-from molgen.systems.definition import ANALYTIC_DIMENSIONS, ANALYTIC_PARAMETERS, CVSection, SystemDefinition
+from molgen.systems.definition import (
+    ANALYTIC_DIMENSIONS,
+    ANALYTIC_PARAMETERS,
+    CLUSTERS,
+    AnalyticSection,
+    CVSection,
+    SystemDefinition,
+)
 from molgen.systems.forcefield import build_molecule
 from molgen.systems.system import AnalyticSystem, MolecularSystem, System, starting_point
 
@@ -58,7 +66,7 @@ def read_system(path: Path) -> System:
     if definition.reference is not None and (folder / definition.reference.file).is_file():
         reference = folder / definition.reference.file
     if definition.analytic is not None:
-        return AnalyticSystem(definition, starting_point(definition.analytic.potential), reference)
+        return AnalyticSystem(definition, _start(definition.analytic), reference)
     assert definition.topology is not None
     topology, positions, xml = build_molecule(folder / definition.topology.file, definition.forcefield, folder)
     _check_atoms(definition, topology.n_atoms, str(path))
@@ -118,13 +126,28 @@ def _checked_analytic(definition: SystemDefinition, source: str) -> SystemDefini
     if "temperature_k" in definition.model_fields_set:
         hint = "Remove temperature_k; scale the potential's parameters instead."
         raise InputError(f"{source}: an analytic potential is in units of kT and has no temperature.", hint)
-    dimensions = ANALYTIC_DIMENSIONS[analytic.potential]
+    several = analytic.potential in CLUSTERS
+    if several != (analytic.particles > 1):
+        hint = "Give particles = 2 or more." if several else "Leave particles out: it has one."
+        raise InputError(f"{source}: {analytic.potential} cannot have {analytic.particles} particles.", hint)
     for cv in definition.cv:
-        if cv.position is None or not 0 <= cv.position < dimensions:
-            hint = f"Give position = 0 … {dimensions - 1}."
+        if several:
+            _check_cluster_cv(cv, analytic, source)
+        elif cv.position is None or not 0 <= cv.position < ANALYTIC_DIMENSIONS[analytic.potential]:
+            hint = f"Give position = 0 … {ANALYTIC_DIMENSIONS[analytic.potential] - 1}."
             raise InputError(f"{source}: the cv {cv.name!r} is no coordinate of {analytic.potential}.", hint)
     filled = analytic.model_copy(update={"parameters": {**defaults, **analytic.parameters}})
     return definition.model_copy(update={"analytic": filled})
+
+
+def _check_cluster_cv(cv: CVSection, analytic: AnalyticSection, source: str) -> None:
+    if cv.radius_of_gyration != "all":
+        hint = 'Give radius_of_gyration = "all", which does not depend on how the particles are numbered.'
+        raise InputError(f"{source}: the cv {cv.name!r} is none of {analytic.particles} identical particles.", hint)
+
+
+def _start(analytic: AnalyticSection) -> FloatArray:
+    return starting_point(analytic.potential, analytic.particles)
 
 
 def _check_atoms(definition: SystemDefinition, n_atoms: int, source: str) -> None:

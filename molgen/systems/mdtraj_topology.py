@@ -26,12 +26,13 @@ def to_mdtraj(topology: MolecularTopology) -> Any:
 
 
 def mdtraj_topology(system: System) -> Any:
-    """The ``mdtraj.Topology`` of a system; an analytic system is one argon-like pseudo-atom."""
+    """The ``mdtraj.Topology`` of a system; those of an analytic system are argon-like pseudo-atoms."""
     if isinstance(system, MolecularSystem):
         return to_mdtraj(system.topology)
     import mdtraj
 
     result = mdtraj.Topology()
     residue = result.add_residue("PSE", result.add_chain())
-    result.add_atom("X", mdtraj.element.argon, residue)
+    for _ in range(system.n_particles):
+        result.add_atom("X", mdtraj.element.argon, residue)
     return result

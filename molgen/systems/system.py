@@ -67,9 +67,9 @@ class MolecularSystem:
 
 @dataclass(frozen=True, eq=False)
 class AnalyticSystem:
-    """One pseudo-particle in a known potential, in reduced units with kT = 1.
+    """Pseudo-particles in a known potential, in reduced units with kT = 1.
 
-    ``positions`` (1, D) is a starting point.
+    ``positions`` (N, D) is a starting point. Several particles are identical, and their centroid is at the origin.
     """
 
     definition: SystemDefinition
@@ -88,8 +88,8 @@ class AnalyticSystem:
 
     @property
     def n_particles(self) -> int:
-        """One pseudo-particle."""
-        return 1
+        """Number of pseudo-particles."""
+        return len(self.positions)
 
     @property
     def dim(self) -> int:
@@ -110,20 +110,35 @@ class AnalyticSystem:
 
     @cached_property
     def fingerprint(self) -> str:
-        """SHA-256 of the potential's name and parameters."""
-        parts = [self.potential, sorted(self.parameters.items())]
+        """SHA-256 of the potential's name, its parameters and the number of particles."""
+        parts: list[object] = [self.potential, sorted(self.parameters.items())]
+        if self.n_particles > 1:
+            parts.append(self.n_particles)
         return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
 
 
 System = MolecularSystem | AnalyticSystem
 
 
-def starting_point(potential: str) -> FloatArray:
-    """A point (1, D) near the deepest minimum of an analytic potential."""
+def starting_point(potential: str, particles: int = 1) -> FloatArray:
+    """A point (N, D) near the deepest minimum of one particle's potential, or a compact lattice of several."""
     points = {"double-well": [[-1.0]], "muller-brown": [[-0.558, 1.442]]}
-    position = np.asarray(points[potential], dtype=np.float64)
-    assert position.shape == (1, ANALYTIC_DIMENSIONS[potential])
+    if potential in points:
+        position = np.asarray(points[potential], dtype=np.float64)
+    else:
+        spacing = {"pair-double-well": 4.0, "lennard-jones": 1.1}[potential]
+        position = spacing * _lattice(particles, ANALYTIC_DIMENSIONS[potential])
+    assert position.shape == (particles, ANALYTIC_DIMENSIONS[potential])
     return position
+
+
+def _lattice(particles: int, dim: int) -> FloatArray:
+    """The ``particles`` sites of a square or cubic lattice nearest to a point off its symmetry axes, centred."""
+    side = np.arange(-5.0, 6.0)
+    sites = np.stack(np.meshgrid(*[side] * dim, indexing="ij"), axis=-1).reshape(-1, dim)
+    off = np.array([0.5, 0.47, 0.44])[:dim]
+    nearest = sites[np.argsort(((sites - off) ** 2).sum(axis=1), kind="stable")[:particles]]
+    return np.asarray(nearest - nearest.mean(axis=0), dtype=np.float64)
 
 
 def canonical_xml(system_xml: str) -> str:

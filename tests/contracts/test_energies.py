@@ -12,7 +12,7 @@ from molgen.engines.executors import open_executor
 from molgen.errors import InputError
 from molgen.systems.loading import load_system
 
-NAMES = ["alanine-dipeptide", "alanine-dipeptide-vacuum", "double-well", "muller-brown"]
+NAMES = ["alanine-dipeptide", "alanine-dipeptide-vacuum", "double-well", "muller-brown", "dw4", "lj13"]
 
 
 @pytest.fixture(scope="module", params=NAMES)

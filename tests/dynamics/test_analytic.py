@@ -41,3 +41,14 @@ def test_equal_seeds_give_equal_frames() -> None:
     piece = Piece(REDUCED_TEMPERATURE_K, 50, 10)
     np.testing.assert_array_equal(dynamics.run(start, piece, 4), dynamics.run(start, piece, 4))
     assert not np.array_equal(dynamics.run(start, piece, 4), dynamics.run(start, piece, 5))
+
+
+def test_a_cluster_keeps_its_centroid_and_samples_the_subspace_without_it() -> None:
+    """Three particles on springs alone: each of (N - 1) D degrees of freedom has 1/2 kT; 4.5 standard errors."""
+    spring = {"depth": 0.0, "radius": 1.0, "spring": 1.0}
+    dynamics = AnalyticDynamics("lennard-jones", spring, "langevin-middle", 0.1, 1.0)
+    start = np.random.default_rng(1).normal(size=(200, 3, 3))
+    frames = dynamics.run(start, Piece(REDUCED_TEMPERATURE_K, 2000, 100, 500), 3)
+    assert np.abs(frames.mean(axis=2)).max() < 1e-10
+    energy = 0.5 * (frames**2).sum(axis=(2, 3)).mean(axis=1)
+    assert abs(energy.mean() - 3.0) < 4.5 * energy.std() / np.sqrt(len(energy)) + 0.5 * 0.1**2
