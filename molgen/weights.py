@@ -17,7 +17,11 @@ WINSORISED_FRACTION = 1e-4
 TRIMMED_FRACTION = 2e-3
 """Share of the largest weights that are deleted (Tan et al., SBG)."""
 MAX_DISAGREEMENT_KT = 0.5
-"""How far two estimates of one state's evidence may lie apart before the guard stops the energy term."""
+"""How far two estimates of one state's evidence may lie apart, beyond their errors, before the guard stops."""
+MAX_ALLOWANCE_KT = 1.0
+"""Most that the errors of the two estimates may excuse."""
+MIN_LINEAGES = 5
+"""With fewer independent pieces of dynamics in a state the error of its frames is unknown and excuses nothing."""
 MIN_SHARE_RATIO = 0.25
 """How much smaller than its weighted share the model's share of a state may be."""
 
@@ -123,9 +127,39 @@ def reverse_state_evidence(model_share: float, frame_log_weight: FloatArray) -> 
     return math.log(model_share) - mean
 
 
+def evidence_error(
+    log_weight: FloatArray, labels: IntArray, state: int, frame_log_weight: FloatArray, frame_lineage: IntArray
+) -> float:
+    """Standard error (kT) of the difference between the two evidences of a state.
+
+    The difference is ln E_{q|s}[w] + ln E_{p|s}[1/w]; q(s) drops out. Draws: the delta method. Frames in the state, ``frame_*`` ``(m,)``: the mean of 1/w with
+    whole lineages as units, since frames of one piece of dynamics are not independent; left out (0) where there are
+    fewer than ``MIN_LINEAGES``.
+    """
+    inside = np.asarray(labels) == state
+    if not np.any(inside) or len(frame_log_weight) == 0:
+        return 0.0
+    effective = effective_count(np.where(inside, masked(log_weight), -np.inf))
+    variance = max(0.0, 1.0 / effective - 1.0 / int(np.sum(inside))) if effective > 0.0 else 0.0
+    inverse = masked(-np.asarray(frame_log_weight, dtype=np.float64))
+    peak = float(np.max(inverse))
+    _, piece = np.unique(frame_lineage, return_inverse=True)
+    pieces = int(piece.max()) + 1
+    if pieces >= MIN_LINEAGES and math.isfinite(peak):
+        values = np.exp(inverse - peak)
+        mean = float(np.mean(values))
+        residual = np.bincount(piece, values) - mean * np.bincount(piece)
+        spread = pieces / (pieces - 1) * float(np.sum(residual**2))
+        variance += spread / (len(values) * mean) ** 2
+    return math.sqrt(variance)
+
+
 @dataclass(frozen=True)
 class StateGuard:
-    """What the guard found for one state; evidences are ln Z_s, shares are fractions of draws and of weight."""
+    """What the guard found for one state; evidences are ln Z_s, shares are fractions of draws and of weight.
+
+    ``error_kt`` is the standard error of the difference between the two evidences.
+    """
 
     name: str
     log_evidence: float
@@ -136,6 +170,7 @@ class StateGuard:
     n_frames: int
     passed: bool
     reason: str
+    error_kt: float = 0.0
 
     @property
     def disagreement_kt(self) -> float:
@@ -149,6 +184,7 @@ class StateGuard:
             "log_evidence": self.log_evidence,
             "log_evidence_frames": self.log_evidence_frames,
             "disagreement_kt": self.disagreement_kt,
+            "error_kt": self.error_kt,
             "model_share": self.model_share,
             "weighted_share": self.weighted_share,
         }
@@ -165,12 +201,14 @@ def guard_states(
     labels: IntArray,
     frame_log_weight: FloatArray,
     frame_labels: IntArray,
+    frame_lineage: IntArray | None = None,
 ) -> tuple[StateGuard, ...]:
     """The guard of training (docs/statistics.md, section 2): one record for every state that has frames.
 
     ``log_weight``/``labels`` ``(n,)`` belong to fresh draws of q, ``frame_*`` ``(m,)`` to frames that need local
-    equilibrium within each state only. A state fails if it has no draw, if its two evidences differ by more than
-    ``MAX_DISAGREEMENT_KT``, or if q(s) is below ``MIN_SHARE_RATIO`` of Z_s/Z, where Z_s is the larger of the two
+    equilibrium within each state only, and ``frame_lineage`` ``(m,)`` numbers their independent pieces (None: one
+    piece). A state fails if it has no draw, if its two evidences differ by more than ``MAX_DISAGREEMENT_KT`` beyond 1.96
+    standard errors (of which at most ``MAX_ALLOWANCE_KT`` count), or if q(s) is below ``MIN_SHARE_RATIO`` of Z_s/Z, where Z_s is the larger of the two
     evidences and Z their sum over the states and the rest.
     """
     forward: list[float] = []
@@ -183,12 +221,15 @@ def guard_states(
     larger = [max(a, -math.inf if math.isnan(b) else b) for a, b in zip(forward, backward, strict=True)]
     total = log_sum_exp(np.array([*larger, state_evidence(log_weight, labels, -1)]))
     guards = []
+    lineage = np.zeros(len(frame_labels), dtype=np.int64) if frame_lineage is None else frame_lineage
     for state, name in enumerate(names):
         n_frames = int(np.sum(frame_labels == state))
         if n_frames == 0:
             continue
         weighted = math.exp(larger[state] - total) if math.isfinite(total) else 0.0
-        reason = _guard_reason(name, forward[state], backward[state], shares[state], weighted)
+        rows = frame_labels == state
+        error = evidence_error(log_weight, labels, state, frame_log_weight[rows], lineage[rows])
+        reason = _guard_reason(name, forward[state], backward[state], shares[state], weighted, error)
         guards.append(
             StateGuard(
                 name=name,
@@ -200,18 +241,20 @@ def guard_states(
                 n_frames=n_frames,
                 passed=not reason,
                 reason=reason,
+                error_kt=error,
             )
         )
     return tuple(guards)
 
 
-def _guard_reason(name: str, forward: float, backward: float, share: float, weighted: float) -> str:
+def _guard_reason(name: str, forward: float, backward: float, share: float, weighted: float, error: float) -> str:
     if share <= 0.0:
         return f"The model draws nothing in state {name}, which the frames visit."
     if not (math.isfinite(forward) and math.isfinite(backward)):
         return f"The evidence of state {name} cannot be estimated from both the draws and the frames."
-    if abs(forward - backward) > MAX_DISAGREEMENT_KT:
-        return f"The evidence of state {name} from draws and from frames differs by {abs(forward - backward):.2f} kT."
+    difference = abs(forward - backward)
+    if difference > MAX_DISAGREEMENT_KT + min(1.96 * error, MAX_ALLOWANCE_KT):
+        return f"The evidence of state {name} from draws and from frames differs by {difference:.2f} kT."
     if share < MIN_SHARE_RATIO * weighted:
         return f"The model gives state {name} a share of {share:.2g}, but its weight is {weighted:.2g}."
     return ""

@@ -82,3 +82,57 @@ def test_states_without_frames_are_not_guarded() -> None:
     labels = np.array([0, 1])
     guards = weights.guard_states(("a", "b"), np.zeros(2), labels, np.zeros(1), np.zeros(1, dtype=np.int64))
     assert [guard.name for guard in guards] == ["a"]
+
+
+def noisy_state(rng: np.random.Generator, spread: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Log w of 200 draws and of 20 lineages of 40 frames of one state, for an exactly normalised model.
+
+    ln w is normal with standard deviation ``spread`` under q and shifted by its variance under p; half of the frames'
+    variance is shared within a lineage.
+    """
+    draws = rng.normal(-0.5 * spread**2, spread, 200)
+    lineage = np.repeat(np.arange(20), 40)
+    shared = rng.normal(0.0, spread * math.sqrt(0.5), 20)[lineage]
+    frames = 0.5 * spread**2 + shared + rng.normal(0.0, spread * math.sqrt(0.5), 800)
+    return draws, frames, lineage
+
+
+def test_the_error_of_the_evidences_is_the_scatter_of_their_difference() -> None:
+    rng = np.random.default_rng(3)
+    inside = np.zeros(200, dtype=np.int64)
+    differences, errors = [], []
+    for _ in range(300):
+        draws, frames, lineage = noisy_state(rng, 0.7)
+        forward = weights.state_evidence(draws, inside, 0)
+        differences.append(forward - weights.reverse_state_evidence(1.0, frames))
+        errors.append(weights.evidence_error(draws, inside, 0, frames, lineage))
+    # The scatter of 300 is known to 4 %; the mean error of few, heavy-tailed samples is somewhat low.
+    assert np.mean(errors) == pytest.approx(np.std(differences), rel=0.2)
+
+
+def test_noise_is_no_lost_state_and_a_lost_half_is_one() -> None:
+    """200 states whose draws are worth a tenth: a threshold alone would call some lost; the real loss is still seen."""
+    rng = np.random.default_rng(4)
+    inside = np.zeros(200, dtype=np.int64)
+    alarms = bare = caught = 0
+    for _ in range(200):
+        draws, frames, lineage = noisy_state(rng, 1.5)
+        (guard,) = weights.guard_states(("s",), draws, inside, frames, np.zeros(800, dtype=np.int64), lineage)
+        alarms += not guard.passed
+        bare += guard.disagreement_kt > weights.MAX_DISAGREEMENT_KT
+        lost = np.where(lineage < 16, 60.0, frames)  # four fifths of the frames lie where the model has no density
+        (guard,) = weights.guard_states(("s",), draws - 1.6, inside, lost, np.zeros(800, dtype=np.int64), lineage)
+        caught += not guard.passed
+    assert alarms <= 4
+    assert bare >= 20
+    assert caught >= 190
+
+
+def test_frames_of_few_lineages_excuse_nothing() -> None:
+    rng = np.random.default_rng(5)
+    draws, frames, _ = noisy_state(rng, 1.0)
+    inside = np.zeros(200, dtype=np.int64)
+    few = weights.evidence_error(draws, inside, 0, frames, np.repeat(np.arange(4), 200))
+    many = weights.evidence_error(draws, inside, 0, frames, np.repeat(np.arange(20), 40))
+    assert few < many
+    assert weights.evidence_error(draws, inside, 1, frames, np.arange(800)) == 0.0

@@ -37,7 +37,7 @@ class GuardReport:
 
 @dataclass(frozen=True)
 class Guard:
-    """Frames with their labels and states (-1: in none), and what is needed to judge fresh draws.
+    """Frames with their labels, states (-1: in none) and lineages, and what is needed to judge fresh draws.
 
     The frames need local equilibrium within each state only (docs/statistics.md, section 2).
     """
@@ -47,6 +47,7 @@ class Guard:
     energy: Energy
     frames: LabelledFrames
     frame_states: IntArray
+    frame_lineage: IntArray
 
     def check(self, flow: SplineFlow, draws: int, seed: int) -> GuardReport:
         """Judge ``flow`` by ``draws`` fresh draws (that many energy evaluations) against the frames."""
@@ -65,6 +66,7 @@ class Guard:
             states_of_frames(self.system, self.states, positions),
             frame_weight,
             self.frame_states,
+            self.frame_lineage,
         )
         return GuardReport(kish_ess(log_weight), winsorised_ess(log_weight), records)
 

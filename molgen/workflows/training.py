@@ -247,7 +247,9 @@ class _Session:
         states = build_states(system)
         found = states_of_frames(system, states, np.asarray(frames.positions, dtype=np.float64))
         kept = guard_rows(found, len(states.names), rows, held_out)
-        return Guard(system, states, self.energy, labelled.rows(torch.as_tensor(kept)), found[kept])
+        return Guard(
+            system, states, self.energy, labelled.rows(torch.as_tensor(kept)), found[kept], frames.lineage[kept]
+        )
 
     def _fit(
         self, flow: SplineFlow, training: LabelledFrames, held_out: LabelledFrames, guard: Guard

@@ -82,9 +82,8 @@ def make_bench() -> Callable[..., Bench]:
         flow.whitening.fit(flow.chart.encode(torch.as_tensor(learned)))
         labelled = label_frames(flow, learned, energy)
         states = build_states(system)
-        guard = Guard(
-            system, states, energy, label_frames(flow, positions, energy), states_of_frames(system, states, positions)
-        )
+        found = states_of_frames(system, states, positions)
+        guard = Guard(system, states, energy, label_frames(flow, positions, energy), found, np.arange(len(found)))
         return Bench(system, energy, flow, learned, labelled, guard)
 
     return make
