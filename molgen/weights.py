@@ -132,9 +132,9 @@ def evidence_error(
 ) -> float:
     """Standard error (kT) of the difference between the two evidences of a state.
 
-    The difference is ln E_{q|s}[w] + ln E_{p|s}[1/w]; q(s) drops out. Draws: the delta method. Frames in the state, ``frame_*`` ``(m,)``: the mean of 1/w with
-    whole lineages as units, since frames of one piece of dynamics are not independent; left out (0) where there are
-    fewer than ``MIN_LINEAGES``.
+    The difference is ln E_{q|s}[w] + ln E_{p|s}[1/w]; q(s) drops out. Draws: the delta method. Frames in the state,
+    ``frame_*`` ``(m,)``: the mean of 1/w with whole lineages as units, since frames of one piece of dynamics are not
+    independent; left out (0) where there are fewer than ``MIN_LINEAGES``.
     """
     inside = np.asarray(labels) == state
     if not np.any(inside) or len(frame_log_weight) == 0:
@@ -207,9 +207,9 @@ def guard_states(
 
     ``log_weight``/``labels`` ``(n,)`` belong to fresh draws of q, ``frame_*`` ``(m,)`` to frames that need local
     equilibrium within each state only, and ``frame_lineage`` ``(m,)`` numbers their independent pieces (None: one
-    piece). A state fails if it has no draw, if its two evidences differ by more than ``MAX_DISAGREEMENT_KT`` beyond 1.96
-    standard errors (of which at most ``MAX_ALLOWANCE_KT`` count), or if q(s) is below ``MIN_SHARE_RATIO`` of Z_s/Z, where Z_s is the larger of the two
-    evidences and Z their sum over the states and the rest.
+    piece). A state fails if it has no draw, if its two evidences differ by more than ``MAX_DISAGREEMENT_KT`` beyond
+    1.96 standard errors (of which at most ``MAX_ALLOWANCE_KT`` count), or if q(s) is below ``MIN_SHARE_RATIO`` of
+    Z_s/Z, where Z_s is the larger of the two evidences and Z their sum over the states and the rest.
     """
     forward: list[float] = []
     backward: list[float] = []
