@@ -17,7 +17,7 @@ WINSORISED_FRACTION = 1e-4
 TRIMMED_FRACTION = 2e-3
 """Share of the largest weights that are deleted (Tan et al., SBG)."""
 MAX_DISAGREEMENT_KT = 0.5
-"""How far two estimates of one state's evidence may lie apart, beyond their errors, before the guard stops."""
+"""How much more evidence of a state the frames may show than the draws, beyond their errors, before the guard stops."""
 MAX_ALLOWANCE_KT = 1.0
 """Most that the errors of the two estimates may excuse."""
 MIN_LINEAGES = 5
@@ -207,9 +207,11 @@ def guard_states(
 
     ``log_weight``/``labels`` ``(n,)`` belong to fresh draws of q, ``frame_*`` ``(m,)`` to frames that need local
     equilibrium within each state only, and ``frame_lineage`` ``(m,)`` numbers their independent pieces (None: one
-    piece). A state fails if it has no draw, if its two evidences differ by more than ``MAX_DISAGREEMENT_KT`` beyond
-    1.96 standard errors (of which at most ``MAX_ALLOWANCE_KT`` count), or if q(s) is below ``MIN_SHARE_RATIO`` of
-    Z_s/Z, where Z_s is the larger of the two evidences and Z their sum over the states and the rest.
+    piece). A state fails if it has no draw, if its frames show more evidence than its draws by more than
+    ``MAX_DISAGREEMENT_KT`` beyond 1.96 standard errors (of which at most ``MAX_ALLOWANCE_KT`` count), or if q(s) is
+    below ``MIN_SHARE_RATIO`` of Z_s/Z, where Z_s is the larger of the two evidences and Z their sum over the states and
+    the rest. Less evidence from frames is no loss: draws never find too much on average, and frames that a model was
+    fitted to have 1/w too large.
     """
     forward: list[float] = []
     backward: list[float] = []
@@ -252,9 +254,9 @@ def _guard_reason(name: str, forward: float, backward: float, share: float, weig
         return f"The model draws nothing in state {name}, which the frames visit."
     if not (math.isfinite(forward) and math.isfinite(backward)):
         return f"The evidence of state {name} cannot be estimated from both the draws and the frames."
-    difference = abs(forward - backward)
-    if difference > MAX_DISAGREEMENT_KT + min(1.96 * error, MAX_ALLOWANCE_KT):
-        return f"The evidence of state {name} from draws and from frames differs by {difference:.2f} kT."
+    missing = backward - forward
+    if missing > MAX_DISAGREEMENT_KT + min(1.96 * error, MAX_ALLOWANCE_KT):
+        return f"The frames of state {name} show {missing:.2f} kT more evidence than the draws find."
     if share < MIN_SHARE_RATIO * weighted:
         return f"The model gives state {name} a share of {share:.2g}, but its weight is {weighted:.2g}."
     return ""

@@ -62,7 +62,9 @@ def test_guard_passes_a_good_model_and_names_each_fault() -> None:
     partly = np.where(frame_labels == 0, math.log(0.625), math.log(5.0))
     disagreeing = weights.guard_states(("a", "b"), log_weight, labels, partly, frame_labels)
     assert not disagreeing[1].passed
-    assert "differs by 0.69 kT" in disagreeing[1].reason
+    assert "0.69 kT more evidence than the draws" in disagreeing[1].reason
+    fitted = np.where(frame_labels == 0, math.log(0.625), math.log(0.5))
+    assert weights.guard_states(("a", "b"), log_weight, labels, fitted, frame_labels)[1].passed
 
     lost = weights.guard_states(("a", "b"), log_weight[:800], labels[:800], frame_log_weight, frame_labels)
     assert lost[0].passed

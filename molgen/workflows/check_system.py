@@ -103,7 +103,11 @@ def check_states(system: System) -> Iterator[Finding]:
     else:
         yield ok("variables", f"At the structure {shown}.")
     if not states.names:
-        yield note("states", "No states are defined.", "Add [[state]] sections to get populations and ΔF.")
+        yield note(
+            "states",
+            "No states are defined.",
+            "train finds states in its frames; [[state]] sections declare your own.",
+        )
         return
     index = int(states.assign(values)[0])
     where = "in none" if index < 0 else f"in {states.names[index]}"
