@@ -31,8 +31,9 @@ MAX_STATES = 8
 MIN_SHARE = 0.005
 """Share of the frames below which a basin is part of its neighbour."""
 MIN_FRAMES = 50
-MIN_LINEAGES = 3
-"""Independent pieces of dynamics that must visit a basin (all of them, where there are fewer)."""
+MIN_LINEAGES = 5
+"""Independent pieces of dynamics that must visit a basin (all of them, where there are fewer): below five the guard
+could not tell how far the frames of a state are to be trusted."""
 MIN_RATIO = 5.0
 """How many times less dense than the lower of two peaks the minimum between them must be."""
 BACKBONE_LEAD_KT = 1.0

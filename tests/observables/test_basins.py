@@ -99,9 +99,9 @@ def test_a_slow_free_rotor_is_not_split() -> None:
 
 def test_a_basin_that_too_few_pieces_of_dynamics_visit_is_no_state() -> None:
     points = wells(4, (1000, (-80.0,), 15.0), (200, (60.0,), 15.0))
-    lineage = np.r_[np.arange(1000) // 50, np.full(100, 100), np.full(100, 101)]
+    lineage = np.r_[np.arange(1000) // 50, 100 + np.arange(200) // 50]  # four pieces in the second well
     assert labels_of(("phi",), points, lineage=lineage)[0] == ()
-    lineage[-50:] = 102
+    lineage[-25:] = 104
     assert len(labels_of(("phi",), points, lineage=lineage)[0]) == 2
     single = np.zeros(1200, dtype=np.int64)
     assert len(labels_of(("phi",), points, lineage=single)[0]) == 2
