@@ -20,6 +20,8 @@ MAX_DISAGREEMENT_KT = 0.5
 """How much more evidence of a state the frames may show than the draws, beyond their errors, before the guard stops."""
 MAX_ALLOWANCE_KT = 1.0
 """Most that the errors of the two estimates may excuse."""
+MIN_KNOWN_DRAWS = 5
+"""With fewer draws in a state nothing is known of its share."""
 MIN_LINEAGES = 5
 """With fewer independent pieces of dynamics in a state the error of its frames is unknown and excuses nothing."""
 MIN_SHARE_RATIO = 0.25
@@ -158,7 +160,8 @@ def evidence_error(
 class StateGuard:
     """What the guard found for one state; evidences are ln Z_s, shares are fractions of draws and of weight.
 
-    ``error_kt`` is the standard error of the difference between the two evidences.
+    ``error_kt`` is the standard error of the difference between the two evidences. A ``negligible`` state was found
+    and not declared, and is too rare to be asked for.
     """
 
     name: str
@@ -171,6 +174,15 @@ class StateGuard:
     passed: bool
     reason: str
     error_kt: float = 0.0
+    negligible: bool = False
+
+    def is_negligible(self, least: float) -> bool:
+        """Whether the state is known to hold less than ``least`` of the target, by draws and by frames.
+
+        One in which the model draws next to nothing is not known: it may be lost.
+        """
+        known = self.n_draws >= MIN_KNOWN_DRAWS and math.isfinite(self.log_evidence + self.log_evidence_frames)
+        return known and self.weighted_share < least
 
     @property
     def disagreement_kt(self) -> float:
@@ -191,6 +203,7 @@ class StateGuard:
         record: dict[str, float | int | bool | str | None] = {"name": self.name}
         record.update({key: value if math.isfinite(value) else None for key, value in numbers.items()})
         record.update({"n_draws": self.n_draws, "n_frames": self.n_frames, "passed": self.passed})
+        record["negligible"] = self.negligible
         record["reason"] = self.reason
         return record
 

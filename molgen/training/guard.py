@@ -1,6 +1,6 @@
 """The guard of training: does every state that the frames visited still have the weight it should have?"""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -39,7 +39,8 @@ class GuardReport:
 class Guard:
     """Frames with their labels, states (-1: in none) and lineages, and what is needed to judge fresh draws.
 
-    The frames need local equilibrium within each state only (docs/statistics.md, section 2).
+    The frames need local equilibrium within each state only (docs/statistics.md, section 2). A state whose share of the
+    target is below ``negligible``, by draws and frames alike, stops nothing.
     """
 
     system: System
@@ -48,6 +49,7 @@ class Guard:
     frames: LabelledFrames
     frame_states: IntArray
     frame_lineage: IntArray
+    negligible: float = 0.0
 
     def check(self, flow: SplineFlow, draws: int, seed: int) -> GuardReport:
         """Judge ``flow`` by ``draws`` fresh draws (that many energy evaluations) against the frames."""
@@ -68,7 +70,13 @@ class Guard:
             self.frame_states,
             self.frame_lineage,
         )
-        return GuardReport(kish_ess(log_weight), winsorised_ess(log_weight), records)
+        judged = tuple(
+            replace(record, passed=True, reason="", negligible=True)
+            if record.is_negligible(self.negligible)
+            else record
+            for record in records
+        )
+        return GuardReport(kish_ess(log_weight), winsorised_ess(log_weight), judged)
 
 
 def states_of_frames(system: System, states: StateSet, positions: FloatArray) -> IntArray:

@@ -1,8 +1,5 @@
 """The states that training guards: the system's own, all of them visited, or those its frames fall into."""
 
-from collections.abc import Mapping, Sequence
-from typing import Any
-
 import numpy as np
 
 from molgen.coordinates.domain import domain_of
@@ -53,12 +50,3 @@ def system_with_states(system: System, frames: FrameSet, settings: StateSettings
         min_share=settings.min_share,
     )
     return with_states(system, found)
-
-
-def negligible_states(records: Sequence[Mapping[str, Any]], least: float) -> tuple[str, ...]:
-    """Names of states whose share of the target is below ``least``, by the draws and by the frames alike.
-
-    ``records`` are the guard's (:meth:`molgen.weights.StateGuard.to_json`); their ``weighted_share`` is the larger of
-    what draws and frames say.
-    """
-    return tuple(str(r["name"]) for r in records if r["weighted_share"] is not None and r["weighted_share"] < least)

@@ -29,7 +29,7 @@ from molgen.training.checkpoint import CHECKPOINT
 from molgen.training.guard import Guard, states_of_frames
 from molgen.training.labelled import LabelledFrames, label_frames
 from molgen.training.settings import TrainingSettings
-from molgen.training.states import check_visited, negligible_states, system_with_states
+from molgen.training.states import check_visited, system_with_states
 from molgen.training.trainer import Trainer, TrainingRecord
 from molgen.trajectories.frames import FrameSet
 from molgen.trajectories.options import EVERYTHING, ReadingOptions
@@ -176,7 +176,7 @@ class _Session:
         record.notes.extend(usable.notes)
         if found:
             record.notes.append(f"{len(conditions)} states were found from the frames.")
-            rare = negligible_states(record.states, self.settings.states.min_population)
+            rare = [state["name"] for state in record.states if state["negligible"]]
             if rare:
                 least = self.settings.states.min_population
                 record.notes.append(f"Too rare to report on (less than {100 * least:g} %): {', '.join(rare)}.")
@@ -247,9 +247,10 @@ class _Session:
         states = build_states(system)
         found = states_of_frames(system, states, np.asarray(frames.positions, dtype=np.float64))
         kept = guard_rows(found, len(states.names), rows, held_out)
-        return Guard(
-            system, states, self.energy, labelled.rows(torch.as_tensor(kept)), found[kept], frames.lineage[kept]
-        )
+        # States that nobody declared may turn out too rare to matter; those that somebody did are all guarded.
+        negligible = 0.0 if self.system.definition.state else self.settings.states.min_population
+        judged = labelled.rows(torch.as_tensor(kept))
+        return Guard(system, states, self.energy, judged, found[kept], frames.lineage[kept], negligible)
 
     def _fit(
         self, flow: SplineFlow, training: LabelledFrames, held_out: LabelledFrames, guard: Guard

@@ -96,7 +96,8 @@ def test_an_error_is_one_line_and_its_traceback_is_in_the_log(
     code: int,
 ) -> None:
     def fail(model: Path, output: Path, **_: Any) -> None:
-        with RunDirectory.open(output, kind="sample", config={}, seed=1):
+        with RunDirectory.open(output, kind="sample", config={}, seed=1) as run:
+            run.write_bytes("draws.bin", b"begun")  # bad input before anything is written leaves no directory
             raise error
 
     workflows.during = fail

@@ -1,4 +1,5 @@
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -60,3 +61,14 @@ def test_draws_with_neither_energy_nor_density_count_as_weight_zero(make_bench: 
     model.sample = holed
     half = bench.guard.check(model, draws=400, seed=2)
     assert 0.0 < half.ess < 0.75 * whole.ess
+
+
+def test_a_rare_state_that_nobody_declared_stops_nothing_and_a_lost_one_does(make_bench: Callable[..., Any]) -> None:
+    bench = make_bench(n=2000)
+    rare = replace(bench.guard, negligible=0.4).check(bench.flow, draws=4096, seed=1)
+    assert [state.negligible for state in rare.states] == [False, True]  # right holds 28 %
+    assert not any(state.negligible for state in bench.guard.check(bench.flow, draws=4096, seed=1).states)
+    lost = make_bench(n=2000, keep=lambda x: x[:, 0, 0] < 0)
+    report = replace(lost.guard, negligible=0.4).check(lost.flow, draws=4096, seed=1)
+    assert not report.passed  # without a draw in it, nothing is known of its share
+    assert not any(state.negligible for state in report.states)
