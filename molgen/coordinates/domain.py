@@ -18,6 +18,8 @@ from molgen.systems.topology import MolecularTopology
 
 _PYRAMIDAL = ("S", "P", "Se", "As")
 """Elements whose three-coordinate atoms do not invert at any temperature of interest (nitrogen does)."""
+_TWISTED = 0.5
+"""Sine of the angle by which a bond that should be planar may be turned in the structure and still be cis or trans."""
 _FLAT_NM3 = 2e-4
 """A signed volume below this belongs to a planar centre (a pyramidal sulphoxide has some 1.5e-3 nm^3)."""
 
@@ -81,13 +83,29 @@ def handed_centres(system: MolecularSystem) -> tuple[tuple[int, int, int, int], 
 
 def watched_bonds(system: MolecularSystem) -> tuple[tuple[int, int], ...]:
     """Bonds whose cis or trans form belongs to the molecule: double bonds, and amides unless they are left free."""
-    either = either_form(system)
-    return tuple(bond for bond in planar_bonds(system.topology, system.system_xml) if bond not in either)
+    free = either_form(system) | twisted_bonds(system)
+    return tuple(bond for bond in planar_bonds(system.topology, system.system_xml) if bond not in free)
 
 
 def turning_bonds(system: MolecularSystem) -> tuple[tuple[int, int], ...]:
     """Bonds about which a torsion may take any value: those that rotate, and amides that may be cis or trans."""
-    return tuple(sorted({*unhindered_bonds(system.topology, system.system_xml), *either_form(system)}))
+    unhindered = unhindered_bonds(system.topology, system.system_xml)
+    return tuple(sorted({*unhindered, *either_form(system), *twisted_bonds(system)}))
+
+
+def twisted_bonds(system: MolecularSystem) -> set[tuple[int, int]]:
+    """Bonds that the force field would have planar and the structure has not: crowded anilides and their like.
+
+    They lie between cis and trans, and pass from one side to the other as they please. Amides are not among them.
+    """
+    topology = system.topology
+    neighbours = topology.neighbours()
+    found = set()
+    for bond in planar_bonds(topology, system.system_xml):
+        angle = torsion_angles(system.positions[None], planar_torsion(topology, bond))[0]
+        if abs(np.sin(angle)) > _TWISTED and not is_amide(topology, neighbours, *bond):
+            found.add(bond)
+    return found
 
 
 def either_form(system: MolecularSystem) -> set[tuple[int, int]]:

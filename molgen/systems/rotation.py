@@ -49,14 +49,17 @@ def unhindered_bonds(topology: MolecularTopology, system_xml: str) -> tuple[Bond
 
 
 def planar_bonds(topology: MolecularTopology, system_xml: str) -> tuple[Bond, ...]:
-    """Bonds ``(i, j)``, ``i < j``, with a cis and a trans form: amides and double bonds outside small rings."""
+    """Bonds ``(i, j)``, ``i < j``, with a cis and a trans form: amides and double bonds outside small rings.
+
+    Neither end of one has four neighbours: MMFF94 gives such bonds large two-fold terms that cancel each other.
+    """
     neighbours = topology.neighbours()
     barriers = planarity_barriers(topology, system_xml)
     return tuple(
         (i, j)
         for i, j in topology.bonds
-        if len(neighbours[i]) > 1
-        and len(neighbours[j]) > 1
+        if len(neighbours[i]) in (2, 3)
+        and len(neighbours[j]) in (2, 3)
         and not 0 < ring_size(neighbours, i, j) < MACROCYCLE
         and (is_amide(topology, neighbours, i, j) or barriers.get((i, j), 0.0) > PLANARITY_BARRIER)
     )

@@ -1,10 +1,13 @@
+from pathlib import Path
+
 import numpy as np
 import pytest
 
-from molgen.coordinates.domain import domain_of
+from molgen.coordinates.domain import domain_of, turning_bonds, watched_bonds
 from molgen.coordinates.geometry import torsion_angles
 from molgen.systems.loading import load_system
 from molgen.systems.system import MolecularSystem
+from molgen.workflows import init
 
 
 @pytest.fixture(scope="module")
@@ -63,3 +66,14 @@ def test_a_frame_that_is_not_finite_is_outside(system: MolecularSystem) -> None:
     frame = system.positions.copy()
     frame[8] = np.nan
     assert not domain_of(system).contains(frame[None]).any()
+
+
+def test_ethyl_groups_and_a_twisted_anilide_turn_and_the_amide_is_watched(tmp_path: Path) -> None:
+    """MMFF94 has two-fold terms on all of them in lidocaine; only N-C(=O) has a cis and a trans form."""
+    init(tmp_path / "lidocaine", smiles="CCN(CC)CC(=O)Nc1c(C)cccc1C")
+    system = load_system(tmp_path / "lidocaine")
+    assert isinstance(system, MolecularSystem)
+    names = [atom.name for atom in system.topology.atoms]
+    assert [{names[i], names[j]} for i, j in watched_bonds(system)] == [{"C6", "N2"}]
+    turning = [{names[i], names[j]} for i, j in turning_bonds(system)]
+    assert all(bond in turning for bond in ({"C1", "C2"}, {"C3", "C4"}, {"N2", "C7"}))
