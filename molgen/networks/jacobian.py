@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import torch
 
-from molgen.networks.products import Features, mix
+from molgen.networks.products import Features, mix, mixed
 
 if TYPE_CHECKING:
     from molgen.networks.equivariant import EquivariantLayer, EquivariantNetwork
@@ -86,14 +86,13 @@ def _piece(
     clock = network.clock(time.to(x), condition)
     features = network.start(clock)
     tangents: Tangents | None = None
-    for layer in network.layers:
+    for layer in network.rounds():
         potential = layer.potential(gaussians, clock, network.kinds, network.pairs)
         weights = _weights(layer, potential, gaussian_slopes, inverse)
         features, tangents = _through(layer, features, tangents, weights, geometry, x)
     assert tangents is not None
     v = network.finish(features[1])
-    vectors = tangents[1]
-    moved = (network.readout.weight @ vectors.flatten(1)).view(vectors.shape[1:]) / network.scale  # (n, D, 3, N)
+    moved = mixed(network.readout.weight, tangents[1])[0] / network.scale  # (n, D, 3, N)
     moved -= moved.mean(-1, keepdim=True)
     n, particles = positions.shape[:2]
     columns = moved.view(n, particles - 1, 3, 3, particles)
@@ -107,7 +106,7 @@ def _weights(
     """Weights and slopes; potential (hidden, n, N, N), slopes of the Gaussians by d (radial, n, N, N)."""
     hidden, rate = _silu(potential)
     plain, reduced = layer.edge_weights(hidden, inverse)
-    rate *= (layer.radial.weight @ gaussian_slopes.flatten(1)).view(rate.shape)
+    rate *= mixed(layer.radial.weight, gaussian_slopes)
     plain_slope, slope = layer.edge_weights(rate, torch.ones_like(inverse))
     return _Weights(plain, reduced, plain_slope, slope.sub_(reduced))
 
@@ -130,7 +129,7 @@ def _through(
     """Features and tangents after ``layer``; no tangents yet before the first."""
     scalars, vectors = layer.product.sums(features, x, weights.plain, weights.reduced)
     before, rate = _silu(mix(layer.mix_scalars, torch.cat([scalars, features[0]])))
-    mixed, turned = mix(layer.out_scalars, before), mix(layer.mix_vectors, vectors)
+    changes, turned = mix(layer.out_scalars, before), mix(layer.mix_vectors, vectors)
     direct = _direct(layer, features, weights, geometry)
     moved_before = _spread_scalars(direct)
     moved_turned = _spread_vectors(direct, geometry.unit)
@@ -138,17 +137,17 @@ def _through(
         _carry_scalars(layer, tangents, weights, geometry, moved_before)
         _carry_vectors(layer, tangents, weights, geometry, moved_turned)
     moved_before *= rate[:, :, None]
-    moved_mixed = (layer.out_scalars.weight @ moved_before.flatten(1)).view(-1, *moved_before.shape[1:])
+    moved_changes = mixed(layer.out_scalars.weight, moved_before)
     c0 = len(features[0])
-    gate = torch.sigmoid(mixed[c0:])
-    moved_gate = moved_mixed[c0:].mul_((gate * (1.0 - gate))[:, :, None])
+    gate = torch.sigmoid(changes[c0:])
+    moved_gate = moved_changes[c0:].mul_((gate * (1.0 - gate))[:, :, None])
     moved_turned *= gate[:, :, None, None]
     moved_turned.addcmul_(moved_gate[:, :, :, None], turned[:, :, None])
-    moved_scalars = moved_mixed[:c0]
+    moved_scalars = moved_changes[:c0]
     if tangents is not None:
         moved_scalars += tangents[0]
         moved_turned += tangents[1]
-    return layer.update(features, mixed, turned), (moved_scalars, moved_turned)
+    return layer.update(features, changes, turned), (moved_scalars, moved_turned)
 
 
 def _direct(layer: "EquivariantLayer", features: Features, weights: _Weights, geometry: _Edges) -> _Direct:
@@ -162,9 +161,6 @@ def _direct(layer: "EquivariantLayer", features: Features, weights: _Weights, ge
     m1, m2, _ = torch.split(layer.mix_scalars.weight, [c0, c1, c0], 1)
     m3, m4, *m5 = torch.split(layer.mix_vectors.weight, [c0, c1, c1][: 3 if product.chiral else 2], 1)
     m3 = m3 * math.sqrt(3.0)
-
-    def mixed(matrix: torch.Tensor, channels: torch.Tensor) -> torch.Tensor:
-        return (matrix @ channels.flatten(1)).view(-1, *channels.shape[1:])
 
     scalars = mixed(m1, slope1 * s)
     along = mixed(m3, curved3 * s)
