@@ -27,14 +27,15 @@ Features = tuple[torch.Tensor, torch.Tensor]
 
 def mixed(matrix: torch.Tensor, channels: torch.Tensor) -> torch.Tensor:
     """The matrix (C', C) times channels (C, ...): (C', ...)."""
-    return (matrix @ channels.flatten(1)).view(-1, *channels.shape[1:])
+    return (matrix @ channels.flatten(1)).view(len(matrix), *channels.shape[1:])
 
 
 def mix(linear: nn.Linear, channels: torch.Tensor) -> torch.Tensor:
     """A linear layer over the first axis (C, ...) instead of the last."""
     if linear.bias is None:
         return mixed(linear.weight, channels)
-    return torch.addmm(linear.bias[:, None], linear.weight, channels.flatten(1)).view(-1, *channels.shape[1:])
+    flat = torch.addmm(linear.bias[:, None], linear.weight, channels.flatten(1))
+    return flat.view(len(flat), *channels.shape[1:])
 
 
 class EdgeProduct(Protocol):
