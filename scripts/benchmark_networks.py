@@ -28,7 +28,7 @@ from molgen.networks.products import ClosedFormProduct, E3nnProduct, Features
 
 Task = Callable[[], object]
 SIZES = (4, 13, 22, 33, 55)
-JACOBIAN_BATCH = {4: 64, 13: 16, 22: 8, 33: 2, 55: 1}
+JACOBIAN_BATCH = {4: 64, 13: 16, 22: 4, 33: 2, 55: 1}
 TRAINING_BATCH = 64
 
 
@@ -217,7 +217,7 @@ def run_cost(output: Path) -> None:
     rows = []
     for particles in SIZES:
         for kind, tasks in tasks_of(particles).items():
-            seconds = paired(tasks, budget=6.0 if kind == "training" else 12.0)
+            seconds = paired(tasks, budget=4.0 if kind == "training" else 8.0)
             samples = 1 if kind == "training" else JACOBIAN_BATCH[particles]
             for name, values in seconds.items():
                 row = {
