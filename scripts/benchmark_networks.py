@@ -266,6 +266,7 @@ def plot(rows: list[dict[str, Any]], path: Path) -> None:
     matplotlib.use("agg")
     matplotlib.rcParams["svg.hashsalt"] = "molgen"
     import matplotlib.pyplot as plt
+    import matplotlib.ticker
 
     figure, axes = plt.subplots(2, 2, figsize=(9, 7), sharex=True, layout="constrained")
     titles = {"training": f"training step, batch {TRAINING_BATCH}", "jacobian": "one sample with its exact Jacobian"}
@@ -281,6 +282,9 @@ def plot(rows: list[dict[str, Any]], path: Path) -> None:
         axes[0, column].set_xticks(SIZES, [str(size) for size in SIZES])
         axes[0, column].minorticks_off()
         axes[0, column].legend()
+    for axis in axes.flat:
+        axis.yaxis.set_major_formatter("{x:g}")
+        axis.yaxis.set_minor_formatter(matplotlib.ticker.NullFormatter())
     figure.savefig(path, metadata={"Date": None})
 
 

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import torch
 
-from molgen.networks.products import Features, mix, mixed
+from molgen.networks.products import Features, cross, mix, mixed
 
 if TYPE_CHECKING:
     from molgen.networks.equivariant import EquivariantLayer, EquivariantNetwork
@@ -239,8 +239,7 @@ def _direct(layer: "EquivariantLayer", features: Features, weights: _Weights, ge
     if not product.chiral:
         return _Direct(moved, rest, same, None)
     matrix = m5[0] * math.sqrt(1.5)
-    cross = torch.linalg.cross(v.expand(-1, -1, -1, -1, unit.shape[-1]), unit[None].expand(c1, -1, -1, -1, -1), dim=3)
-    rest += mixed(matrix, curved5[0][:, :, :, None] * cross)
+    rest += mixed(matrix, curved5[0][:, :, :, None] * cross(v, unit[None], 3))
     return _Direct(moved, rest, same, mixed(matrix, reduced5[0][:, :, :, None] * v))
 
 
