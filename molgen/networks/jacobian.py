@@ -25,7 +25,7 @@ from molgen.networks.products import Features, cross, mix, mixed
 if TYPE_CHECKING:
     from molgen.networks.equivariant import EquivariantLayer, EquivariantNetwork
 
-_PIECE = 2**20
+_PIECE = 2**19
 """Numbers in the tangents of the vectors' messages of one piece of the batch; more do not fit into a cache."""
 
 
