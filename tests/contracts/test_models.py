@@ -1,7 +1,7 @@
 """Laws that every generative model keeps, whatever the system.
 
-The models carry perturbed parameters (a fresh flow is nearly the identity) and a whitening fitted on a few hundred
-frames made from the system's own structure: stiff coordinates jittered, free torsions drawn over the circle.
+The models carry perturbed parameters (a fresh flow is nearly the identity) and are fitted to a few hundred frames made
+from the system's own structure: stiff coordinates jittered, free torsions drawn over the circle.
 """
 
 import json
@@ -17,17 +17,34 @@ from molgen.coordinates.internal import InternalCoordinates
 from molgen.coordinates.zmatrix import build_zmatrix
 from molgen.errors import InputError
 from molgen.models.artifact import DESCRIPTION, WEIGHTS, load_model, save_model
-from molgen.models.spline_flow import SplineFlowSettings
+from molgen.models.continuous import ContinuousFlow
+from molgen.models.diffusion import DiffusionSettings
+from molgen.models.flow_matching import FlowMatchingSettings
+from molgen.models.spline_flow import SplineFlow, SplineFlowSettings
 from molgen.models.table import MODELS, model_class
+from molgen.networks.equivariant import EquivariantSettings
+from molgen.settings import Settings
 from molgen.systems.loading import load_system
 from molgen.systems.system import MolecularSystem
-from tests.molecules import labellings, random_rotations, superposed_deviation
+from tests.molecules import frames_of, labellings, random_rotations, superposed_deviation, system_of
 
-MOLECULES = ["alanine-dipeptide"]
-ANALYTIC = ["double-well", "muller-brown"]
 FLOAT32 = 5e-4
 """Tolerated error of a float32 log q (measured: 4e-5 in 2,000 draws): some 60 logarithms, each of a steep spline."""
-SMALL = SplineFlowSettings(hidden=32, torsion_hidden=16, torsion_bins=8)
+NETWORK = EquivariantSettings(layers=2, scalars=8, vectors=4, radial=8, hidden=8)
+SMALL: dict[str, Settings] = {
+    "spline": SplineFlowSettings(hidden=32, torsion_hidden=16, torsion_bins=8),
+    "flow-matching": FlowMatchingSettings(network=NETWORK, steps=3),
+    "diffusion": DiffusionSettings(network=NETWORK, steps=4, scheme="midpoint"),
+}
+MOLECULES = ["spline:alanine-dipeptide", "flow-matching:chiral", "diffusion:chiral"]
+PARTICLES = ["spline:double-well", "spline:muller-brown"]
+CLUSTERS = ["flow-matching:dw4", "diffusion:dw4"]
+CASES = MOLECULES + PARTICLES + CLUSTERS
+"""Model and system: every row of MODELS is here, on each kind of system that it is for."""
+
+
+def test_every_model_is_put_to_the_laws() -> None:
+    assert {case.partition(":")[0] for case in CASES} == set(MODELS) == set(SMALL)
 
 
 def training_frames(system: Any, n: int, seed: int = 5) -> torch.Tensor:
@@ -35,6 +52,8 @@ def training_frames(system: Any, n: int, seed: int = 5) -> torch.Tensor:
     rng = np.random.default_rng(seed)
     if not isinstance(system, MolecularSystem):
         return torch.as_tensor(system.positions + 0.3 * rng.normal(size=(n, *system.positions.shape)))
+    if system.name != "alanine-dipeptide":
+        return frames_of("chiral", n, seed)
     internal = InternalCoordinates(build_zmatrix(system))
     y = internal.from_positions(torch.as_tensor(system.positions)[None]).expand(n, -1).clone()
     noise = np.full(internal.dimension, 0.05)
@@ -45,25 +64,39 @@ def training_frames(system: Any, n: int, seed: int = 5) -> torch.Tensor:
     return internal.to_positions(y)[0]
 
 
+def fit(model: Any, frames: torch.Tensor) -> None:
+    """The statistics that a model takes from its training frames."""
+    if isinstance(model, ContinuousFlow):
+        model.fit(frames)
+    else:
+        model.whitening.fit(model.chart.encode(model.chart.canonical(frames)))
+
+
 def prepared(name: str, system: Any) -> Any:
-    """A model of ``system`` with a fitted whitening and parameters moved away from the identity."""
+    """A fitted model of ``system`` with parameters moved away from the identity."""
     generator = torch.Generator().manual_seed(11)
-    model = model_class(name)(system, SMALL, generator)
-    model.whitening.fit(model.chart.encode(model.chart.canonical(training_frames(system, 400))))
+    model = model_class(name)(system, SMALL[name], generator)
+    fit(model, training_frames(system, 400))
     with torch.no_grad():
         for parameter in model.parameters():
             parameter.add_(0.1 * torch.randn(parameter.shape, generator=generator))
     return model.requires_grad_(False)
 
 
-@pytest.fixture(scope="module", params=MOLECULES + ANALYTIC)
-def system(request: pytest.FixtureRequest) -> Any:
-    return load_system(request.param)
-
-
-@pytest.fixture(scope="module", params=sorted(MODELS))
-def name(request: pytest.FixtureRequest) -> str:
+@pytest.fixture(scope="module", params=CASES)
+def case(request: pytest.FixtureRequest) -> str:
     return str(request.param)
+
+
+@pytest.fixture(scope="module")
+def name(case: str) -> str:
+    return case.partition(":")[0]
+
+
+@pytest.fixture(scope="module")
+def system(case: str) -> Any:
+    found = case.partition(":")[2]
+    return system_of(found) if found == "chiral" else load_system(found)
 
 
 @pytest.fixture(scope="module")
@@ -81,7 +114,9 @@ def draw(model: Any, n: int, seed: int = 1) -> Any:
 
 
 def inside(model: Any, n: int, seed: int = 1) -> torch.Tensor:
-    """Draws of the model that are inside its domain."""
+    """Draws of the model that are inside its domain; frames of a molecule that its untrained model would not draw."""
+    if isinstance(model, ContinuousFlow) and model.chart.chiral:
+        return training_frames(model.chart.system, n, seed)
     drawn = draw(model, n, seed)
     assert drawn.in_domain.double().mean() > 0.5
     frames: torch.Tensor = drawn.positions[drawn.in_domain]
@@ -89,9 +124,9 @@ def inside(model: Any, n: int, seed: int = 1) -> torch.Tensor:
 
 
 def test_the_parameters_matter(name: str, system: Any, model: Any) -> None:
-    plain = model_class(name)(system, SMALL, torch.Generator().manual_seed(11))
-    plain.whitening.load_state_dict(model.whitening.state_dict())
-    frames = training_frames(system, 50)
+    plain = model_class(name)(system, SMALL[name], torch.Generator().manual_seed(11))
+    fit(plain, training_frames(system, 400))
+    frames = draw(plain, 50).positions
     assert (plain.log_prob(frames) - model.log_prob(frames)).std() > 0.05
 
 
@@ -109,26 +144,35 @@ def test_latent_numbers_invert(double: Any) -> None:
     frames = inside(double, 100)
     latent = double.to_latent(frames)
     back = double.from_latent(latent)
-    assert latent.shape == (len(frames), frames[0].numel() - (6 if frames.shape[1] > 1 else 0))
     assert (double.to_latent(back) - latent).abs().max() < 1e-7
-    canonical = double.chart.canonical(frames)
-    if frames.shape[1] > 1:
-        assert superposed_deviation(back, canonical) < 1e-9
+    if isinstance(double, SplineFlow):
+        assert latent.shape == (len(frames), frames[0].numel() - (6 if frames.shape[1] > 1 else 0))
+        frames = double.chart.canonical(frames)
     else:
-        assert (back - canonical).abs().max() < 1e-9
+        assert latent.shape == (len(frames), frames[0].numel() - frames.shape[2])
+        frames = frames - frames.mean(1, keepdim=True)
+    if isinstance(double, SplineFlow) and frames.shape[1] > 1:
+        assert superposed_deviation(back, frames) < 1e-9
+    else:
+        assert (back - frames).abs().max() < 1e-9
 
 
 def test_log_q_is_the_change_of_volume_of_the_full_map(double: Any) -> None:
-    """Central differences of the latent map, with translations and, for a molecule, rotations under Haar measure.
+    """Central differences of the latent map, with translations and, for internal coordinates, rotations as well.
 
-    Near the identity the Haar measure of volume 8 pi^2 is the rotation vector's, whose columns are e_k × x.
+    Near the identity the Haar measure of volume 8 pi^2 is the rotation vector's, whose columns are e_k × x. The
+    subspace of centred frames is orthogonal to the unit vectors of translation.
     """
     step = 1e-5
     for frame in inside(double, 4, seed=2):
         z = double.to_latent(frame[None])
         steps = step * torch.eye(z.shape[1], dtype=z.dtype)
         columns = (double.from_latent(z + steps) - double.from_latent(z - steps)).flatten(1) / (2 * step)
-        if frame.shape[0] > 1:
+        if isinstance(double, ContinuousFlow):
+            particles, dim = frame.shape
+            shifts = torch.eye(dim, dtype=z.dtype).repeat(1, particles) / particles**0.5
+            columns = torch.cat([columns, shifts])
+        elif frame.shape[0] > 1:
             placed = double.from_latent(z)[0]
             axes = torch.eye(3, dtype=z.dtype)
             shifts = axes.repeat(1, len(placed))
@@ -138,7 +182,7 @@ def test_log_q_is_the_change_of_volume_of_the_full_map(double: Any) -> None:
         assert abs(float(double.log_prob(frame[None])[0] - expected)) < 1e-5
 
 
-@pytest.mark.parametrize("system", ANALYTIC, indirect=True)
+@pytest.mark.parametrize("case", PARTICLES, indirect=True)
 def test_a_density_on_the_line_or_plane_integrates_to_one(double: Any) -> None:
     centre, scale = double.whitening.centre, double.whitening.scale
     axes = [torch.linspace(-12, 12, 301, dtype=torch.float64) * s + c for c, s in zip(centre, scale, strict=True)]
@@ -148,17 +192,21 @@ def test_a_density_on_the_line_or_plane_integrates_to_one(double: Any) -> None:
     assert abs(total - 1.0) < 1e-3
 
 
-@pytest.mark.parametrize("system", MOLECULES, indirect=True)
+@pytest.mark.parametrize("case", MOLECULES + CLUSTERS, indirect=True)
 def test_rigid_motion_changes_nothing(model: Any) -> None:
     frames = inside(model, 60)
     rng = np.random.default_rng(3)
+    dim = frames.shape[2]
     rotations = torch.as_tensor(random_rotations(len(frames), rng))
-    moved = torch.einsum("nij,naj->nai", rotations, frames) + torch.as_tensor(rng.normal(size=(len(frames), 1, 3)))
+    if dim == 2:
+        angle = torch.as_tensor(rng.uniform(0.0, 6.0, len(frames)))
+        rotations = torch.stack([angle.cos(), -angle.sin(), angle.sin(), angle.cos()], 1).reshape(-1, 2, 2)
+    moved = torch.einsum("nij,naj->nai", rotations, frames) + torch.as_tensor(rng.normal(size=(len(frames), 1, dim)))
     assert (model.log_prob(moved) - model.log_prob(frames)).abs().max() < FLOAT32
     assert model.in_domain(moved).all()
 
 
-@pytest.mark.parametrize("system", MOLECULES, indirect=True)
+@pytest.mark.parametrize("case", MOLECULES[:1], indirect=True)
 def test_every_labelling_of_equivalent_hydrogens_is_as_likely(system: Any, double: Any) -> None:
     folding = Folding(InternalCoordinates(build_zmatrix(system)))
     assert folding.n_groups == 3
@@ -170,7 +218,7 @@ def test_every_labelling_of_equivalent_hydrogens_is_as_likely(system: Any, doubl
         assert double.in_domain(labelled).all()
 
 
-@pytest.mark.parametrize("system", MOLECULES, indirect=True)
+@pytest.mark.parametrize("case", MOLECULES[:1], indirect=True)
 def test_draws_visit_every_labelling_equally(system: Any, model: Any) -> None:
     """Pearson's chi-square over 27 labellings of 2,700 draws; two seeds in 10,000 would exceed 60."""
     internal = InternalCoordinates(build_zmatrix(system))
@@ -184,7 +232,7 @@ def test_draws_visit_every_labelling_equally(system: Any, model: Any) -> None:
 def test_the_mirror_image_is_no_molecule_of_this_kind(system: Any, model: Any) -> None:
     frames = inside(model, 60)
     mirrored = frames * torch.tensor([1.0] * (frames.shape[2] - 1) + [-1.0], dtype=frames.dtype)
-    assert (model.in_domain(mirrored) == (system.name not in MOLECULES)).all()
+    assert (model.in_domain(mirrored) == (not isinstance(system, MolecularSystem))).all()
 
 
 def test_equal_seeds_give_equal_draws_and_leave_the_global_generator_alone(model: Any) -> None:
@@ -198,7 +246,7 @@ def test_equal_seeds_give_equal_draws_and_leave_the_global_generator_alone(model
 
 def test_equal_seeds_give_equal_models(name: str, system: Any) -> None:
     state = torch.get_rng_state()
-    one, two, three = (model_class(name)(system, SMALL, torch.Generator().manual_seed(k)) for k in (1, 1, 2))
+    one, two, three = (model_class(name)(system, SMALL[name], torch.Generator().manual_seed(k)) for k in (1, 1, 2))
     pairs = list(zip(one.parameters(), two.parameters(), strict=True))
     assert all(torch.equal(a, b) for a, b in pairs)
     assert any(not torch.equal(a, b) for a, b in zip(one.parameters(), three.parameters(), strict=True))
@@ -221,14 +269,14 @@ def test_no_frame_is_no_error(model: Any) -> None:
     assert model.log_prob(drawn.positions).shape == (0,)
 
 
-def test_a_broken_frame_is_outside_and_leaves_the_others_alone(model: Any) -> None:
+def test_a_broken_frame_is_outside_and_leaves_the_others_alone(system: Any, model: Any) -> None:
     frames = inside(model, 20).clone()
     expected = model.log_prob(frames)
     frames[0] = torch.nan
     values = model.log_prob(frames)
     assert not torch.isfinite(values[0])
     assert (values[1:] - expected[1:]).abs().max() < FLOAT32
-    if frames.shape[1] > 1:
+    if isinstance(system, MolecularSystem) or isinstance(model, ContinuousFlow):
         assert model.in_domain(frames).tolist() == [False] + [True] * (len(frames) - 1)
 
 
