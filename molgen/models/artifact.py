@@ -71,7 +71,8 @@ class LoadedModel:
 
 
 def _size(system: System) -> str:
-    return f"{system.n_particles} particle{'' if system.n_particles == 1 else 's'} in {system.dim} dimensions"
+    counts = ((system.n_particles, "particle"), (system.dim, "dimension"))
+    return " in ".join(f"{count} {what}{'' if count == 1 else 's'}" for count, what in counts)
 
 
 def _elements(system: System) -> list[str]:

@@ -88,6 +88,10 @@ class SavedModel(GenerativeModel, Protocol):
         """Its shape; with the system all that is needed to build it."""
         ...
 
+    def with_options(self, options: DrawOptions) -> "SavedModel":
+        """See :class:`GenerativeModel`."""
+        ...
+
     def parameters(self) -> Iterator[torch.nn.Parameter]:
         """Its parameters."""
         ...

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from pydantic import create_model
 
-from molgen.arrays import FloatArray
+from molgen.arrays import FloatArray, IntArray
 from molgen.models.base import Draws, SavedModel
 from molgen.models.table import model_class
 from molgen.observables.states import build_states
@@ -34,8 +34,8 @@ STATE_FRAMES = 50
 CHECK_SHARE = 0.2
 """Largest share of a time limit that is kept for the check at the end."""
 LEAST_DRAWS = 50
-WORSE = 1.02
-"""Factor on the lowest held-out loss beyond which the last parameters are not kept."""
+WORSE = 0.02
+"""Share of the lowest held-out loss by which that of the last parameters may be above it before they are not kept."""
 _REPORT_EVERY = 10
 _TIMED_DRAWS = 4
 
@@ -138,7 +138,8 @@ class MatchingTrainer:
             self._training = self._matched.standardise(torch.as_tensor(positions[task.rows])).float()
             self._held_out = self._matched.standardise(torch.as_tensor(positions[task.held_out])).float()
         weight = task.frames.total_log_weight
-        self._cumulative = None if weight is None else _cumulative(weight[task.rows])
+        self._weight = [_weights(weight, rows) for rows in (task.rows, task.held_out)]
+        self._cumulative = None if weight is None else self._weight[0].cumsum(0)
         self._keeper = Keeper(
             task.directory,
             task.interruption,
@@ -203,7 +204,9 @@ class MatchingTrainer:
     def _validate(self, optimisation: Optimisation, best: list[torch.Tensor]) -> list[torch.Tensor]:
         """Note the averaged model's losses; returns the averaged parameters with the lowest on held-out frames."""
         with optimisation.averaged():
-            held_out, training = self._loss(self._held_out), self._loss(self._training)
+            training, held_out = (
+                self._loss(x, w) for x, w in zip((self._training, self._held_out), self._weight, strict=True)
+            )
         self.record.curve.append(
             {"stage": "learn", "step": self.record.step, "validation_loss": held_out, "train_loss": training}
         )
@@ -213,18 +216,19 @@ class MatchingTrainer:
         return best
 
     @torch.no_grad()
-    def _loss(self, x: torch.Tensor) -> float:
-        """Mean loss of at most ``VALIDATION_FRAMES`` of the frames ``x``, with the same times and noise every time."""
+    def _loss(self, x: torch.Tensor, weight: torch.Tensor) -> float:
+        """Mean loss of at most ``VALIDATION_FRAMES`` weighted frames, with the same times and noise every time."""
         generator = torch.Generator().manual_seed(child_seed(self.task.seed, "validation"))
-        some = x[:: -(-len(x) // VALIDATION_FRAMES)]
+        stride = -(-len(x) // VALIDATION_FRAMES)
+        some, share = x[::stride], weight[::stride]
         losses = [self._matched.loss(piece, generator).double() for piece in torch.split(some, self.settings.batch)]
-        return float(torch.cat(losses).mean())
+        return float((torch.cat(losses) * share).sum() / share.sum())
 
     def _choose(self, curve: list[dict[str, Any]]) -> None:
         """Whether the parameters of the lowest held-out loss are better than the last ones (``record.stale``)."""
         last = curve[-1]["validation_loss"]
         lowest = self.record.best
-        if lowest is not None and not last <= WORSE * lowest:
+        if lowest is not None and not last <= lowest + WORSE * abs(lowest):
             step = next(row["step"] for row in curve if row["validation_loss"] == lowest)
             self.record.stale = 1
             self.record.notes.append(
@@ -280,9 +284,10 @@ class MatchingTrainer:
         return min(draws, max(LEAST_DRAWS, affordable)), reserve
 
 
-def _cumulative(log_weight: FloatArray) -> torch.Tensor:
-    weight = np.exp(log_weight - np.max(log_weight))
-    return torch.as_tensor(np.cumsum(weight) / np.sum(weight))
+def _weights(log_weight: FloatArray | None, rows: IntArray) -> torch.Tensor:
+    """Weights of the frames ``rows`` that sum to 1."""
+    chosen = np.zeros(len(rows)) if log_weight is None else log_weight[rows]
+    return torch.softmax(torch.as_tensor(chosen, dtype=torch.float64), 0)
 
 
 def _state(optimisation: Optimisation, best: list[torch.Tensor]) -> dict[str, torch.Tensor]:

@@ -103,3 +103,7 @@ class MatchingTrainingSettings(Settings):
     check_frames: PositiveInt = 300
     states: StateSettings = StateSettings()
     torch_threads: PositiveInt = 1
+
+
+AnyTrainingSettings = TrainingSettings | MatchingTrainingSettings
+"""Settings of some training: all have flow, states, max_frames, validation_fraction, torch_threads."""

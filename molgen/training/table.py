@@ -2,10 +2,11 @@
 
 import importlib
 from functools import cache
-from typing import Any
+from typing import cast
 
 from molgen.errors import InputError
-from molgen.settings import Settings, nearest_hint
+from molgen.settings import nearest_hint
+from molgen.training.settings import AnyTrainingSettings
 from molgen.training.task import ModelTraining
 
 TRAININGS: dict[str, str] = {
@@ -26,7 +27,6 @@ def training_of(name: str) -> ModelTraining:
     return training
 
 
-def default_settings(name: str) -> Any:
+def default_settings(name: str) -> AnyTrainingSettings:
     """The settings with which the model ``name`` is trained if nothing is said."""
-    settings: Settings = training_of(name).settings_class()
-    return settings
+    return cast(AnyTrainingSettings, training_of(name).settings_class())

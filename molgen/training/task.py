@@ -15,41 +15,7 @@ from molgen.progress import Progress
 from molgen.settings import Settings
 from molgen.systems.system import System
 from molgen.training.record import TrainingRecord
-from molgen.training.settings import StateSettings
 from molgen.trajectories.frames import FrameSet
-
-
-class SharedSettings(Protocol):
-    """What the settings of every training hold; ``flow`` are those of the model itself."""
-
-    @property
-    def flow(self) -> Settings:
-        """Shape of the model."""
-        ...
-
-    @property
-    def states(self) -> StateSettings:
-        """States found from the frames."""
-        ...
-
-    @property
-    def torch_threads(self) -> int:
-        """Threads of torch; sums, and so the model, depend on them."""
-        ...
-
-    @property
-    def max_frames(self) -> int:
-        """Most frames that are read."""
-        ...
-
-    @property
-    def validation_fraction(self) -> float:
-        """Share of the frames that is held out."""
-        ...
-
-    def model_dump(self) -> dict[str, Any]:
-        """The settings as plain data."""
-        ...
 
 
 @dataclass(frozen=True, eq=False)

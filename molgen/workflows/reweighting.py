@@ -8,6 +8,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 import molgen
 from molgen import seeds
 from molgen.analysis.intervals import ess_interval
@@ -45,6 +47,8 @@ if TYPE_CHECKING:
 
 TEMPERATURE_RANGE = 1.25
 """Draws may be weighed to temperatures up to this factor away; within it the verdict decides."""
+FORWARD_PIECES = 10
+"""The forward ESS takes at most as many densities of a reference as this many pieces of the model hold."""
 _CHUNK = 4096
 
 
@@ -95,6 +99,7 @@ def reweight(
     progress: Progress = silent,
     interruption: Interruption | None = None,
     allow_refused: bool = False,
+    allow_noisy_density: bool = False,
 ) -> ReweightResult:
     """Weigh the draws in ``ensemble`` (directory of a sample run, or its file) to the Boltzmann distribution.
 
@@ -104,8 +109,9 @@ def reweight(
     ``states`` (name to condition) replace the system's. ``temperature_k`` is the target's, the model's own if None.
 
     Writes ``result.json``, ``weights.h5``, ``profiles.json`` and ``report.html`` into the run directory ``output``; the
-    same call continues an interrupted run. ``InputError`` for unusable inputs; ``RefusedError`` if the verdict is
-    ``refused`` and ``allow_refused`` is False (all files are written before).
+    same call continues an interrupted run. ``InputError`` for unusable inputs, among them log-densities estimated with
+    noise unless ``allow_noisy_density`` (they bias the weights, and the verdict says so); ``RefusedError`` if the
+    verdict is ``refused`` and ``allow_refused`` is False (all files are written before).
     """
     ensemble, output = Path(ensemble), Path(output)
     settings = settings or ReweightSettings()
@@ -113,6 +119,11 @@ def reweight(
     reader = EnsembleReader(file)
     if "log_q" not in reader.columns or len(reader) == 0:
         raise InputError(f"{file} has no draws with a log-density.", "Give the directory of a molgen sample run.")
+    if reader.header.density != "exact" and not allow_noisy_density:
+        raise InputError(
+            f"The log-densities in {file} are {reader.header.density} estimates, whose noise biases weights.",
+            "Draw with exact ones (molgen sample without --set density=...), or add --allow-noisy-density.",
+        )
     _check_temperature(temperature_k, reader.header.temperature_k)
     system = _with_states(system_from_record(dict(reader.header.system_record)), states)
     config = {
@@ -207,7 +218,9 @@ def _reweight(
         n_log_q_non_finite=table.n_log_q_non_finite,
     )
     coverage = _coverage(parts, table, reference)
-    evidence = Evidence(diagnostics, (), coverage, audit.passed, audit.complete, audit.failures)
+    evidence = Evidence(
+        diagnostics, (), coverage, audit.passed, audit.complete, audit.failures, noise_kt=_density_noise(reader)
+    )
     by_state = describe_states(states.names, table.log_weight, table.label)
     cvs = build_cvs(parts.system)
     progress(ProgressEvent("estimates", 0, 1))
@@ -224,6 +237,17 @@ def _reweight(
     run.finish({key: record[key] for key in ("verdict", "ess_raw", "pareto_k", "populations", "delta_f")})
     progress(ProgressEvent("estimates", 1, 1))
     return json.loads(json.dumps(record))  # type: ignore[no-any-return]
+
+
+def _density_noise(reader: EnsembleReader) -> float | None:
+    """Root mean square standard error of log q in kT, None where it is exact; NaN where it is noisy and unknown."""
+    if reader.header.density == "exact":
+        return None
+    if "log_q_error" not in reader.columns:
+        return math.nan
+    error = reader.column("log_q_error")
+    known = error[np.isfinite(error)]
+    return float(np.sqrt(np.mean(known**2))) if len(known) else math.nan
 
 
 def _reference(parts: _Parts, path: Path | None) -> Reference | None:
@@ -281,7 +305,8 @@ def _record(
     low, high = ess_interval(table.log_weight, generator, parts.settings.bootstrap_repeats)
     forward = math.nan
     if reference is not None and reference.declared and parts.loaded is not None:
-        forward = reference_forward_ess(reference, log_density(parts.loaded))
+        most = FORWARD_PIECES * parts.loaded.model.piece
+        forward = reference_forward_ess(reference, log_density(parts.loaded), most=most)
     spent = dict(parts.loaded.training.get("evaluations", {})) if parts.loaded is not None else {}
     spent |= parts.reader.header.evaluations
     counts = {name: int(spent.get(name, 0)) for name in ("data", "training", "sampling")}
@@ -303,6 +328,8 @@ def _record(
         "largest_weight_share": diagnostics.largest_weight_share,
         "ess_forward": forward if math.isfinite(forward) else None,
         "log_z": diagnostics.log_z,
+        "density": parts.reader.header.density,
+        "log_q_error": evidence.noise_kt,
         "verdict": overall.word,
         "reasons": list(overall.reasons),
         "estimates": {name: verdict.to_json() for name, verdict in estimates.verdicts.items()},

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import torch
 
@@ -26,13 +26,23 @@ from molgen.seeds import child_seed
 from molgen.systems.system import MolecularSystem, System
 from molgen.training.checkpoint import CHECKPOINT
 from molgen.training.record import TrainingRecord
+from molgen.training.settings import AnyTrainingSettings, MatchingTrainingSettings, TrainingSettings
 from molgen.training.states import check_visited, system_with_states
 from molgen.training.table import default_settings, training_of
-from molgen.training.task import SharedSettings, TrainingTask
+from molgen.training.task import TrainingTask
 from molgen.trajectories.frames import FrameSet
 from molgen.trajectories.options import EVERYTHING, ReadingOptions
 from molgen.trajectories.splits import split_blocks
 from molgen.workflows.frames import UsableFrames, open_frames
+
+__all__ = [
+    "MatchingTrainingSettings",
+    "TrainingResult",
+    "TrainingSettings",
+    "plan_training",
+    "train",
+    "training_settings",
+]
 
 KIND = "train"
 LIMIT_SHARE = 0.95
@@ -72,7 +82,7 @@ class TrainingResult:
         return {**self.__dict__, "directory": str(self.directory)}
 
 
-def training_settings(system: System, model: str = AUTO) -> Any:
+def training_settings(system: System, model: str = AUTO) -> AnyTrainingSettings:
     """The default settings of the training of ``model`` (or of the one that suits ``system``), of that model's class.
 
     ``UsageError`` for a model that does not exist.
@@ -86,7 +96,7 @@ def plan_training(
     *,
     model: str = AUTO,
     reading: ReadingOptions = EVERYTHING,
-    settings: SharedSettings | None = None,
+    settings: AnyTrainingSettings | None = None,
 ) -> dict[str, Any]:
     """What :func:`train` would do: model, frames, steps, energy evaluations, memory (MB) and files."""
     choice = choose_model(system, model)
@@ -111,7 +121,7 @@ def train(
     *,
     model: str = AUTO,
     reading: ReadingOptions = EVERYTHING,
-    settings: SharedSettings | None = None,
+    settings: AnyTrainingSettings | None = None,
     seed: int | None = None,
     workers: int = 1,
     platform: str = "auto",
@@ -161,17 +171,17 @@ def train(
     return result
 
 
-def _settings(choice: ModelChoice, settings: SharedSettings | None) -> SharedSettings:
+def _settings(choice: ModelChoice, settings: AnyTrainingSettings | None) -> AnyTrainingSettings:
     """``settings``, or the defaults of the chosen model; ``UsageError`` if they are another model's."""
     wanted = training_of(choice.name).settings_class
     if settings is None:
-        return cast(SharedSettings, default_settings(choice.name))
+        return default_settings(choice.name)
     if not isinstance(settings, wanted):
         raise UsageError(
             f"These are settings of {type(settings).__name__}, not of the model {choice.name}.",
             f'Start from training_settings(system, "{choice.name}").',
         )
-    return cast(SharedSettings, settings)
+    return settings
 
 
 @dataclass(frozen=True)
@@ -179,7 +189,7 @@ class _Session:
     run: RunDirectory
     system: System
     choice: ModelChoice
-    settings: SharedSettings
+    settings: AnyTrainingSettings
     energy: Energy
     progress: Progress
     interruption: Interruption
