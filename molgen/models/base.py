@@ -43,13 +43,14 @@ class DrawOptions:
 
 
 class GenerativeModel(Protocol):
-    """Draws frames and gives the log-density of any frame, in float64.
-
-    ``piece`` is how many frames are best handled at a time, by memory and by the time one piece takes.
-    """
+    """Draws frames and gives the log-density of any frame, in float64."""
 
     measure: str
-    piece: int
+
+    @property
+    def piece(self) -> int:
+        """How many frames are best handled at a time, by memory and by the time one piece takes."""
+        ...
 
     def sample(self, n: int, generator: torch.Generator) -> Draws:
         """``n`` independent draws; the same generator state gives the same draws."""

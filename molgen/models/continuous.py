@@ -10,6 +10,7 @@ each step. Velocities vanish on the centroid, where every step is the identity, 
 coordinates is the one on the subspace. Rotations: the noise is isotropic and the field equivariant, so q is invariant.
 """
 
+import copy
 import math
 from itertools import pairwise
 from typing import Annotated, ClassVar, Literal, Self
@@ -20,7 +21,8 @@ from pydantic import Field, PositiveInt
 from torch import nn
 
 from molgen.coordinates.cartesian import CartesianChart
-from molgen.models.base import Draws
+from molgen.errors import UsageError
+from molgen.models.base import DrawOptions, Draws
 from molgen.models.runge_kutta import TABLEAUX, inverse_step, step, step_with_determinant
 from molgen.models.schedule import time_grid
 from molgen.networks.equivariant import EquivariantNetwork, EquivariantSettings
@@ -182,7 +184,22 @@ class ContinuousFlow(nn.Module):
         """log of the volume that standard coordinates are stretched by, less the images that share a density."""
         return self.chart.dimension * self.scale.log() - self.chart.log_order
 
+    def stop_times(self, z: torch.Tensor) -> torch.Tensor:
+        """The time (n,) at which each draw from noise (n, N, D) ran away, NaN for one that reaches the end."""
+        x, total = z.flatten(1), z.new_zeros(len(z))
+        times = torch.full_like(total, torch.nan)
+        for start, stop in pairwise(self._grid):
+            x, log_determinant = step_with_determinant(self._flat_jacobian, x, start, stop - start, self._tableau)
+            x, total = _stopped(x, total + log_determinant)
+            times = torch.where(~torch.isfinite(total) & torch.isnan(times), start, times)
+        return times
+
     # --- the contract ----------------------------------------------------------------------------------------------
+
+    @property
+    def piece(self) -> int:
+        """See :class:`molgen.models.base.GenerativeModel`."""
+        return self.settings.piece
 
     @torch.no_grad()
     def sample(self, n: int, generator: torch.Generator) -> Draws:
@@ -193,7 +210,11 @@ class ContinuousFlow(nn.Module):
         log_q = self.log_noise(z) - total - self._log_volume
         positions = self.chart.relabel(x * self.scale)
         inside = torch.isfinite(log_q) & self.in_domain(positions)
-        return Draws(positions, torch.where(torch.isfinite(log_q), log_q, -torch.inf), inside)
+        stopped_at = torch.full_like(log_q, torch.nan)
+        lost = ~torch.isfinite(log_q)
+        if bool(lost.any()):
+            stopped_at[lost] = self.stop_times(z[lost])
+        return Draws(positions, torch.where(lost, -torch.inf, log_q), inside, stopped_at=stopped_at)
 
     @torch.no_grad()
     def log_prob(self, positions: torch.Tensor) -> torch.Tensor:
@@ -225,6 +246,20 @@ class ContinuousFlow(nn.Module):
         """See :class:`molgen.models.base.GenerativeModel`."""
         normal = -0.5 * latent.double().square().sum(1) - 0.5 * latent.shape[1] * math.log(2.0 * math.pi)
         return normal + self.chart.log_order
+
+    def with_options(self, options: DrawOptions) -> Self:
+        """See :class:`molgen.models.base.GenerativeModel`; other steps make another density, as exact as its own."""
+        if options.density != "exact":
+            raise UsageError(
+                f"The steps of this model have exact densities; it has no {options.density} ones.",
+                "Leave density and probes out.",
+            )
+        if options.steps is None or options.steps == self.settings.steps:
+            return self
+        other = copy.copy(self)
+        other.settings = self.settings.model_copy(update={"steps": options.steps})
+        other._grid = time_grid(options.steps, self.settings.crowding)
+        return other
 
 
 def _stopped(x: torch.Tensor, total: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
