@@ -14,6 +14,7 @@ from molgen.interruption import Interruption
 from molgen.models.artifact import load_model
 from molgen.models.choice import choose_model
 from molgen.models.table import MODELS
+from molgen.observables.states import with_states
 from molgen.systems.loading import load_system
 from molgen.training.settings import TrainingSettings
 from molgen.training.table import TRAININGS
@@ -145,6 +146,66 @@ def test_train_sample_reweight(tmp_path: Path, stand_in: str, monkeypatch: pytes
     assert named["energy"]
     report = (tmp_path / "result" / "report.html").read_text()
     assert "Loss" in report
+
+
+SMALL = (
+    "flow.network.layers=1",
+    "flow.network.scalars=4",
+    "flow.network.vectors=2",
+    "flow.network.radial=4",
+    "flow.network.hidden=4",
+    "flow.steps=2",
+    "flow.piece=16",
+    "steps=5",
+    "batch=16",
+    "check_every=3",
+    "check_draws=20",
+    "average=0.5",
+)
+CARTESIAN = ["flow-matching", "diffusion"]
+
+
+@pytest.mark.parametrize("name", CARTESIAN)
+def test_the_line_of_a_cartesian_model(tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Resumed training gives the same weights, and draws with other steps than the model's pass the audit."""
+    monkeypatch.setattr(reweighting, "write_report", lambda _, path: path.write_text("<html></html>"))
+    system = load_system("dw4")
+    data = write_pairs(tmp_path / "frames.h5")
+    settings = training_settings(system, name).with_overrides(SMALL)
+    with pytest.raises(InterruptedRunError):
+        train(system, [data], tmp_path / "model", model=name, settings=settings, seed=3, interruption=StopAt(3))
+    result = train(system, [data], tmp_path / "model", model=name, settings=settings)
+    whole = train(system, [data], tmp_path / "whole", model=name, settings=settings, seed=3)
+    assert result.model_sha256 == whole.model_sha256
+    assert (result.model, result.evaluations["training"] > 300) == (name, True)
+    draws = sample(tmp_path / "model", tmp_path / "ensemble", n=40, settings=SamplingSettings(steps=3), seed=5)
+    record = reweight(draws.directory, tmp_path / "result", settings=SETTINGS, seed=4, allow_refused=True).to_json()
+    assert record["provenance"]["measure"] == "cartesian-zero-com"
+    assert {check["name"]: check["passed"] for check in record["audit"]["checks"]}["log_q"]
+    with pytest.raises(UsageError, match="hutchinson"):
+        sample(tmp_path / "model", tmp_path / "noisy", n=4, settings=SamplingSettings(density="hutchinson"))
+
+
+def test_a_molecule_in_cartesian_space(tmp_path: Path) -> None:
+    system = load_system("alanine-dipeptide")
+    frames = system.positions + 0.002 * np.random.default_rng(1).normal(size=(60, 22, 3))
+    write_shard(tmp_path / "frames.h5", frames, np.sort(np.arange(60) % 4), with_states(system, ()), 300.0)
+    settings = training_settings(system, "flow-matching").with_overrides([*SMALL, "check_draws=4"])
+    bare = with_states(system, ())
+    data = [tmp_path / "frames.h5"]
+    result = train(bare, data, tmp_path / "m", model="flow-matching", settings=settings, seed=3, platform="Reference")
+    draws = sample(tmp_path / "m", tmp_path / "ensemble", n=4, seed=5)
+    assert result.model == "flow-matching"
+    (rows,) = EnsembleReader(draws.directory / "ensemble.h5").chunks(10)
+    # The draws of a model that learned next to nothing are hardly the molecule asked for, and say so.
+    assert draws.out_of_domain == int((~rows.in_domain).sum())
+
+
+@pytest.mark.parametrize("name", CARTESIAN)
+def test_a_cartesian_model_of_a_single_particle_is_refused_with_a_remedy(tmp_path: Path, name: str) -> None:
+    with pytest.raises(InputError, match="single particle") as caught:
+        plan_training(load_system("double-well"), [tmp_path], model=name)
+    assert "--model spline" in caught.value.hint
 
 
 def test_choices_of_the_draws_stand_in_the_header_and_count_for_the_density(tmp_path: Path, stand_in: str) -> None:
