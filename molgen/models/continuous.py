@@ -25,6 +25,7 @@ from molgen.errors import UsageError
 from molgen.models.base import DrawOptions, Draws
 from molgen.models.runge_kutta import TABLEAUX, inverse_step, step, step_with_determinant
 from molgen.models.schedule import time_grid
+from molgen.models.threads import one_thread
 from molgen.networks.equivariant import EquivariantNetwork, EquivariantSettings
 from molgen.settings import Settings
 from molgen.systems.system import System
@@ -201,6 +202,7 @@ class ContinuousFlow(nn.Module):
         """See :class:`molgen.models.base.GenerativeModel`."""
         return self.settings.piece
 
+    @one_thread
     @torch.no_grad()
     def sample(self, n: int, generator: torch.Generator) -> Draws:
         """See :class:`molgen.models.base.GenerativeModel`; ``log_q`` is -inf for a draw that ran away."""
@@ -216,6 +218,7 @@ class ContinuousFlow(nn.Module):
             stopped_at[lost] = self.stop_times(z[lost])
         return Draws(positions, torch.where(lost, -torch.inf, log_q), inside, stopped_at=stopped_at)
 
+    @one_thread
     @torch.no_grad()
     def log_prob(self, positions: torch.Tensor) -> torch.Tensor:
         """See :class:`molgen.models.base.GenerativeModel`; ``nan`` where the steps cannot be inverted."""
@@ -232,11 +235,13 @@ class ContinuousFlow(nn.Module):
         finite = np.isfinite(frames).all(axis=(1, 2))
         return torch.as_tensor(self.chart.domain.contains(frames) & finite)
 
+    @one_thread
     @torch.no_grad()
     def to_latent(self, positions: torch.Tensor) -> torch.Tensor:
         """See :class:`molgen.models.base.GenerativeModel`."""
         return self.chart.to_subspace(self.backwards(self.standardise(positions)))
 
+    @one_thread
     @torch.no_grad()
     def from_latent(self, latent: torch.Tensor) -> torch.Tensor:
         """See :class:`molgen.models.base.GenerativeModel`."""
