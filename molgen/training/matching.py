@@ -37,7 +37,7 @@ LEAST_DRAWS = 50
 WORSE = 0.02
 """Share of the lowest held-out loss by which that of the last parameters may be above it before they are not kept."""
 _REPORT_EVERY = 10
-_TIMED_DRAWS = 4
+_TIMED_S = 1.0
 
 
 @runtime_checkable
@@ -275,13 +275,23 @@ class MatchingTrainer:
         draws, limit = self.settings.check_draws, self.task.limit_s
         if limit is None:
             return draws, 0.0
-        started = time.monotonic()
-        self.model.sample(_TIMED_DRAWS, torch.Generator().manual_seed(child_seed(self.task.seed, "timing")))
-        each = (time.monotonic() - started) / _TIMED_DRAWS
+        each = self._seconds_a_draw(draws)
         frames = self.settings.check_frames if self.task.system.definition.state else 0
         reserve = min(CHECK_SHARE * limit, each * (draws + frames))
         affordable = int(reserve / max(each, 1e-9)) - frames
         return min(draws, max(LEAST_DRAWS, affordable)), reserve
+
+    def _seconds_a_draw(self, most: int) -> float:
+        """Timed on as many draws at once as take a second, since few are dearer each than many."""
+        generator = torch.Generator().manual_seed(child_seed(self.task.seed, "timing"))
+        count = min(4, most)
+        while True:
+            started = time.monotonic()
+            self.model.sample(count, generator)
+            seconds = time.monotonic() - started
+            if seconds > _TIMED_S or 2 * count > min(most, self.model.piece):
+                return seconds / count
+            count *= 2
 
 
 def _weights(log_weight: FloatArray | None, rows: IntArray) -> torch.Tensor:
