@@ -33,7 +33,8 @@ def read_piece(path: Path, rows: int) -> Draws | None:
     if not path.is_file():
         return None
     try:
-        with np.load(path, allow_pickle=False) as file:
+        # Opened here: numpy leaves a file open that proves to be cut.
+        with path.open("rb") as handle, np.load(handle, allow_pickle=False) as file:
             columns = {name: torch.from_numpy(file[name]) for name in file.files}
         draws = Draws(**columns)
     except (OSError, ValueError, TypeError, BadZipFile):
