@@ -43,10 +43,15 @@ class Keeper:
 
     def save_if_due(self, record: TrainingRecord, tensors: Callable[[], dict[str, torch.Tensor]]) -> None:
         """Write a checkpoint once a minute and before stopping; ``InterruptedRunError`` if the run should stop."""
-        stop = self._interruption.reason is not None and not self._limit_reached()
+        stop = self._asked_to_stop()
         if stop or time.monotonic() - self._saved > CHECKPOINT_EVERY_S:
             self.save(record, tensors())
         if stop:
+            self._interruption.check()
+
+    def stop_if_asked(self) -> None:
+        """``InterruptedRunError`` if the run should stop; what there is to keep was saved before."""
+        if self._asked_to_stop():
             self._interruption.check()
 
     def save(self, record: TrainingRecord, tensors: dict[str, torch.Tensor]) -> None:
@@ -55,7 +60,9 @@ class Keeper:
         write_checkpoint(self._directory, tensors, record.__dict__)
         self._saved = time.monotonic()
 
-    def _limit_reached(self) -> bool:
-        """Whether the only reason to stop is the time limit, which training keeps by itself."""
+    def _asked_to_stop(self) -> bool:
+        """Whether there is another reason to stop than the time limit, which training keeps by itself."""
         limit = self._interruption.max_time_s
-        return self._limit_s is not None and limit is not None and self._interruption.elapsed_s >= limit
+        if self._interruption.reason is None:
+            return False
+        return self._limit_s is None or limit is None or self._interruption.elapsed_s < limit

@@ -253,8 +253,7 @@ class MatchingTrainer:
             pieces.append(self.model.sample(min(self.model.piece, self._draws - done), generator))
             done += len(pieces[-1].log_q)
             self.task.progress(ProgressEvent("check", done, self._draws, "draws"))
-            if self.task.interruption.reason is not None and self.task.limit_s is None:
-                self.task.interruption.check()
+            self._keeper.stop_if_asked()
         report = guard.judge(self.model, _joined(pieces))
         self.record.states = [state.to_json() for state in report.states]
         self.record.curve.append(

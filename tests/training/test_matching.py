@@ -136,6 +136,21 @@ def test_a_time_limit_shortens_learning_and_leaves_time_for_the_check(make: Make
     assert {event.stage for event in events} == {"label", "learn", "check"}
 
 
+def test_a_signal_stops_the_check_of_a_run_with_a_time_limit(make: Make) -> None:
+    interruption = Interruption(1000.0)
+
+    def progress(event: ProgressEvent) -> None:
+        if event.stage == "check":
+            interruption.request("a test said so")
+
+    model, task = make(limit_s=900.0, interruption=interruption, progress=progress)
+    with pytest.raises(InterruptedRunError, match="a test said so"):
+        train(model, task)
+    checkpoint = read_checkpoint(task.directory)
+    assert checkpoint is not None
+    assert checkpoint[1]["stage"] == "check"
+
+
 def test_weighted_frames_count_by_their_weight(make: Make) -> None:
     """Frames twice as wide carry nearly all the weight; the width learned is theirs, not the mixture's."""
     frames = np.concatenate([pair_frames(300), 2.0 * pair_frames(300, seed=2)])
