@@ -35,7 +35,7 @@ class DrawOptions:
 
     steps: int | None = None
     density: Density = "exact"
-    probes: int = 1
+    probes: int = 4
 
     def chosen(self) -> dict[str, Any]:
         """The choices that differ from the defaults, as plain data."""

@@ -23,6 +23,7 @@ from torch import nn
 from molgen.coordinates.cartesian import CartesianChart
 from molgen.errors import UsageError
 from molgen.models.base import DrawOptions, Draws
+from molgen.models.hutchinson import noisy_change
 from molgen.models.runge_kutta import TABLEAUX, inverse_step, step, step_with_determinant
 from molgen.models.schedule import time_grid
 from molgen.models.threads import one_thread
@@ -74,6 +75,7 @@ class ContinuousFlow(nn.Module):
         self.register_buffer("scale", torch.ones((), dtype=torch.float64))
         self._grid = time_grid(settings.steps, settings.crowding)
         self._tableau = TABLEAUX[settings.scheme]
+        self._options = DrawOptions()
 
     scale: torch.Tensor
 
@@ -207,6 +209,8 @@ class ContinuousFlow(nn.Module):
     def sample(self, n: int, generator: torch.Generator) -> Draws:
         """See :class:`molgen.models.base.GenerativeModel`; ``log_q`` is -inf for a draw that ran away."""
         z = self.noise(n, generator)
+        if self._options.density != "exact":
+            return self._noisy_draws(z, generator)
         parts = [self.forwards(rows) for rows in torch.split(z, self.settings.piece)]
         x, total = torch.cat([part[0] for part in parts]), torch.cat([part[1] for part in parts])
         log_q = self.log_noise(z) - total - self._log_volume
@@ -217,6 +221,21 @@ class ContinuousFlow(nn.Module):
         if bool(lost.any()):
             stopped_at[lost] = self.stop_times(z[lost])
         return Draws(positions, torch.where(lost, -torch.inf, log_q), inside, stopped_at=stopped_at)
+
+    def _noisy_draws(self, z: torch.Tensor, generator: torch.Generator) -> Draws:
+        """Draws from noise (n, N, D) with estimated log-densities and their standard errors."""
+        probes = self._options.probes
+        parts = [
+            noisy_change(self._flat, rows, self._grid, self._tableau, probes, generator)
+            for rows in torch.split(z.flatten(1), self.settings.piece)
+        ]
+        x, total, error = (torch.cat(columns) for columns in zip(*parts, strict=True))
+        log_q = self.log_noise(z) - total - self._log_volume
+        positions = self.chart.relabel(x.reshape(z.shape) * self.scale)
+        lost = ~torch.isfinite(log_q) | (x.abs().amax(1) > MAX_POSITION)
+        stopped_at = torch.where(lost, 1.0, torch.nan)
+        inside = ~lost & self.in_domain(positions)
+        return Draws(positions, torch.where(lost, -torch.inf, log_q), inside, error, stopped_at)
 
     @one_thread
     @torch.no_grad()
@@ -254,16 +273,15 @@ class ContinuousFlow(nn.Module):
 
     def with_options(self, options: DrawOptions) -> Self:
         """See :class:`molgen.models.base.GenerativeModel`; other steps make another density, as exact as its own."""
-        if options.density != "exact":
-            raise UsageError(
-                f"The steps of this model have exact densities; it has no {options.density} ones.",
-                "Leave density and probes out.",
-            )
-        if options.steps is None or options.steps == self.settings.steps:
+        if options.density != "exact" and options.probes < 2:
+            raise UsageError("One probe shows no error of its estimate.", "Take two or more, --set probes=4.")
+        if not options.chosen():
             return self
         other = copy.copy(self)
-        other.settings = self.settings.model_copy(update={"steps": options.steps})
-        other._grid = time_grid(options.steps, self.settings.crowding)
+        steps = self.settings.steps if options.steps is None else options.steps
+        other.settings = self.settings.model_copy(update={"steps": steps})
+        other._grid = time_grid(steps, self.settings.crowding)
+        other._options = options
         return other
 
 

@@ -59,7 +59,7 @@ def _as_drawn(loaded: "LoadedModel", header: EnsembleHeader) -> "LoadedModel":
         return loaded
     from molgen.models.base import DrawOptions
 
-    options = replace(DrawOptions(**header.drawing), density="exact", probes=1)
+    options = DrawOptions(steps=DrawOptions(**header.drawing).steps)
     return replace(loaded, model=loaded.model.with_options(options))
 
 

@@ -35,7 +35,7 @@ class SamplingSettings(Settings):
     piece: PositiveInt | None = None
     steps: PositiveInt | None = None
     density: Density = "exact"
-    probes: PositiveInt = 1
+    probes: PositiveInt = 4
 
     @property
     def options(self) -> DrawOptions:

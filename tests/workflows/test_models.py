@@ -182,8 +182,10 @@ def test_the_line_of_a_cartesian_model(tmp_path: Path, name: str, monkeypatch: p
     record = reweight(draws.directory, tmp_path / "result", settings=SETTINGS, seed=4, allow_refused=True).to_json()
     assert record["provenance"]["measure"] == "cartesian-zero-com"
     assert {check["name"]: check["passed"] for check in record["audit"]["checks"]}["log_q"]
-    with pytest.raises(UsageError, match="hutchinson"):
-        sample(tmp_path / "model", tmp_path / "noisy", n=4, settings=SamplingSettings(density="hutchinson"))
+    noisy = sample(tmp_path / "model", tmp_path / "noisy", n=4, settings=SamplingSettings(density="hutchinson"))
+    assert noisy.log_q_error is not None
+    with pytest.raises(InputError, match="hutchinson"):
+        reweight(noisy.directory, tmp_path / "refused", settings=SETTINGS, seed=4)
 
 
 def test_a_molecule_in_cartesian_space(tmp_path: Path) -> None:
