@@ -8,8 +8,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 import molgen
 from molgen import seeds
 from molgen.analysis.intervals import ess_interval
@@ -39,7 +37,7 @@ from molgen.workflows.reweight_estimates import Estimates, compute_distances, co
 from molgen.workflows.reweight_model import ensemble_file, find_model, log_density
 from molgen.workflows.reweight_reference import Reference, open_reference, reference_forward_ess
 from molgen.workflows.reweight_report import report_data
-from molgen.workflows.reweight_rows import RowTable, build_table, compute_energies, save_table
+from molgen.workflows.reweight_rows import RowTable, build_table, compute_energies, density_noise, save_table
 from molgen.workflows.reweight_settings import ReweightSettings
 
 if TYPE_CHECKING:
@@ -219,7 +217,7 @@ def _reweight(
     )
     coverage = _coverage(parts, table, reference)
     evidence = Evidence(
-        diagnostics, (), coverage, audit.passed, audit.complete, audit.failures, noise_kt=_density_noise(reader)
+        diagnostics, (), coverage, audit.passed, audit.complete, audit.failures, noise_kt=density_noise(reader)
     )
     by_state = describe_states(states.names, table.log_weight, table.label)
     cvs = build_cvs(parts.system)
@@ -237,17 +235,6 @@ def _reweight(
     run.finish({key: record[key] for key in ("verdict", "ess_raw", "pareto_k", "populations", "delta_f")})
     progress(ProgressEvent("estimates", 1, 1))
     return json.loads(json.dumps(record))  # type: ignore[no-any-return]
-
-
-def _density_noise(reader: EnsembleReader) -> float | None:
-    """Root mean square standard error of log q in kT, None where it is exact; NaN where it is noisy and unknown."""
-    if reader.header.density == "exact":
-        return None
-    if "log_q_error" not in reader.columns:
-        return math.nan
-    error = reader.column("log_q_error")
-    known = error[np.isfinite(error)]
-    return float(np.sqrt(np.mean(known**2))) if len(known) else math.nan
 
 
 def _reference(parts: _Parts, path: Path | None) -> Reference | None:
