@@ -1,9 +1,10 @@
 """Ensembles: frames, their log-density, energy, weight and domain flag, always indexed together, and their file.
 
 The file is MDTraj's HDF5 layout, so ``mdtraj.load`` opens it: ``coordinates`` float32 ``(n, N, 3)`` in nm and
-``topology`` as JSON. Beside them stand the row arrays ``log_q``, ``reduced_energy``, ``log_weight`` (float64) and
-``in_domain`` (bool), and the header as JSON in an array of bytes. Nothing in it is pickled. Analytic systems live in
-1 to 3 dimensions and are padded with zeros to three on disk only.
+``topology`` as JSON. Beside them stand the row arrays ``log_q``, ``reduced_energy``, ``log_weight`` (float64), where
+log q is noisy its standard errors ``log_q_error``, and ``in_domain`` (bool), and the header as JSON in an array of
+bytes. Nothing in it is pickled. Analytic systems live in 1 to 3 dimensions and are padded with zeros to three on disk
+only.
 """
 
 import json
@@ -21,7 +22,9 @@ from molgen.errors import InputError
 from molgen.files import atomic_path
 
 Measure = Literal["internal-coordinates", "cartesian-zero-com", "external"]
-COLUMNS = ("log_q", "reduced_energy", "log_weight")
+Density = Literal["exact", "hutchinson"]
+"""How ``log_q`` was found: exactly, or estimated with noise from random vectors (Hutchinson's trace)."""
+COLUMNS = ("log_q", "reduced_energy", "log_weight", "log_q_error")
 """Optional float64 columns, one value a row."""
 
 
@@ -30,7 +33,9 @@ class EnsembleHeader:
     """What a file of draws says about itself.
 
     ``measure`` names the space on which ``log_q`` is a density. ``kind`` is ``model`` for draws of a generative
-    model and ``equilibrium`` for frames of the target (with ``log_weight`` where they carry weights).
+    model and ``equilibrium`` for frames of the target (with ``log_weight`` where they carry weights). ``density`` says
+    how ``log_q`` was found (files that say nothing hold exact ones), ``drawing`` what was chosen for the draws other
+    than the model's own way (:class:`molgen.models.base.DrawOptions`).
     """
 
     system_record: Mapping[str, Any]
@@ -42,6 +47,8 @@ class EnsembleHeader:
     evaluations: Mapping[str, int] = field(default_factory=dict)
     kind: Literal["model", "equilibrium"] = "model"
     dim: int = 3
+    density: Density = "exact"
+    drawing: Mapping[str, Any] = field(default_factory=dict)
 
     def to_bytes(self) -> bytes:
         """The header as JSON."""
@@ -70,6 +77,7 @@ class Ensemble:
     log_weight: FloatArray | None
     in_domain: BoolArray
     header: EnsembleHeader
+    log_q_error: FloatArray | None = None
 
     def __post_init__(self) -> None:
         n = len(self.positions)

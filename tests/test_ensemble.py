@@ -1,5 +1,7 @@
 """The ensemble file: streamed, atomic, opened by MDTraj, rows aligned."""
 
+import dataclasses
+import json
 from pathlib import Path
 
 import mdtraj
@@ -114,3 +116,22 @@ def test_mdtraj_finds_the_torsions_of_a_real_system(tmp_path: Path) -> None:
     assert trajectory.topology.n_bonds == len(system_record(system)["topology"]["bonds"])
     with pytest.raises(ValueError, match="22 atoms"), EnsembleWriter(tmp_path / "f.h5", header) as writer:
         writer.append(Ensemble(positions[:, :5], None, None, None, np.ones(1, dtype=np.bool_), header))
+
+
+def test_a_header_without_a_word_on_its_density_is_of_exact_ones(tmp_path: Path) -> None:
+    header = EnsembleHeader(WATER, 300.0, "external", density="hutchinson", drawing={"steps": 4})
+    assert EnsembleHeader.from_bytes(header.to_bytes(), tmp_path) == header
+    older = {key: value for key, value in json.loads(header.to_bytes()).items() if key not in ("density", "drawing")}
+    assert EnsembleHeader.from_bytes(json.dumps(older).encode(), tmp_path).density == "exact"
+
+
+def test_errors_of_noisy_densities_are_kept(tmp_path: Path) -> None:
+    header = EnsembleHeader(WATER, 300.0, "cartesian-zero-com", density="hutchinson")
+    rows = _rows(4, 3, 3, header)
+    error = np.arange(4.0)
+    with EnsembleWriter(tmp_path / "e.h5", header) as writer:
+        writer.append(dataclasses.replace(rows, log_q_error=error))
+    reader = EnsembleReader(tmp_path / "e.h5")
+    assert "log_q_error" in reader.columns
+    np.testing.assert_array_equal(reader.column("log_q_error"), error)
+    np.testing.assert_array_equal(reader.slice(1, 3).log_q_error, error[1:3])

@@ -55,7 +55,7 @@ def print_figures(command: str, result: Mapping[str, Any], directory: Path) -> N
     console = _console()
     console.print(f"{command} is complete.", style="bold", highlight=False)
     for key, value in result.items():
-        if isinstance(value, (str, int, float)) or key == "evaluations":
+        if isinstance(value, (str, int, float)) or key == "evaluations" or (key == "notes" and value):
             _print_entry(console, key, value)
     if "state_conditions" in result:
         conditions = [f"{name}: {where}" for name, where in result["state_conditions"].items()]
@@ -85,7 +85,8 @@ def print_init(result: Mapping[str, Any]) -> None:
 def print_reweighting(result: Mapping[str, Any]) -> None:
     """Populations, free-energy differences, weights, verdict and reasons, path of the report."""
     console = _console()
-    console.print(_populations(result))
+    if result["populations"]:
+        console.print(_populations(result))
     if result.get("delta_f"):
         console.print(_free_energies(result["delta_f"]))
     console.print(_weights(result))

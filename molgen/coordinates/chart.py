@@ -158,7 +158,7 @@ class PositionChart:
         if system.n_particles > 1:
             raise InputError(
                 f"{system.name} has {system.n_particles} identical particles, which no tree of bonds can order.",
-                "Give a single particle or a covalent molecule.",
+                "Train a model that needs no order: --model flow-matching.",
             )
         self.dimension = system.dim
         self.circular: list[int] = []

@@ -9,12 +9,13 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 
 from molgen import __version__
+from molgen.arrays import FloatArray
 from molgen.errors import InputError
 from molgen.files import json_bytes, sha256_file, write_atomically
-from molgen.models.spline_flow import SplineFlow, SplineFlowSettings
+from molgen.models.base import SavedModel
 from molgen.models.table import model_class
 from molgen.systems.record import system_from_record, system_record
-from molgen.systems.system import System
+from molgen.systems.system import MolecularSystem, System
 
 WEIGHTS = "model.safetensors"
 DESCRIPTION = "model.json"
@@ -34,15 +35,53 @@ _KEYS: dict[str, type | tuple[type, ...]] = {
 class LoadedModel:
     """A model with what it was made for; ``sha256`` is that of its weights, ``training`` what training recorded."""
 
-    model: SplineFlow
+    model: SavedModel
     system: System
     temperature_k: float
     fingerprint: str
     sha256: str
     training: dict[str, Any]
 
+    def check_system(self, system: System) -> None:
+        """``InputError`` unless the model is of the atoms and the energy of ``system``; says what differs first."""
+        hint = f"Train a model of {system.name}, or give the frames of {self.system.name}."
+        if (self.system.n_particles, self.system.dim) != (system.n_particles, system.dim):
+            raise InputError(
+                f"The model is of {_size(self.system)}, {system.name} has {_size(system)}.",
+                hint,
+            )
+        for index, (own, other) in enumerate(zip(_elements(self.system), _elements(system), strict=True)):
+            if own != other:
+                raise InputError(
+                    f"The model has {own} where {system.name} has {other} (particle {index}, counted from 0).", hint
+                )
+        if self.fingerprint != system.fingerprint:
+            raise InputError(
+                f"The model is of {self.system.name}, whose bonds or force field are not those of {system.name}.", hint
+            )
 
-def save_model(directory: Path, name: str, model: SplineFlow, system: System, training: dict[str, Any]) -> str:
+    def check_frames(self, positions: FloatArray) -> None:
+        """``InputError`` for frames (n, N, D) of another number of particles or dimensions than the model's."""
+        if positions.shape[1:] != (self.system.n_particles, self.system.dim):
+            shape = " x ".join(str(size) for size in positions.shape[1:])
+            raise InputError(
+                f"The model is of {_size(self.system)}, the frames are of {shape} numbers each.",
+                f"Give frames of {self.system.name}.",
+            )
+
+
+def _size(system: System) -> str:
+    counts = ((system.n_particles, "particle"), (system.dim, "dimension"))
+    return " in ".join(f"{count} {what}{'' if count == 1 else 's'}" for count, what in counts)
+
+
+def _elements(system: System) -> list[str]:
+    if isinstance(system, MolecularSystem):
+        return [atom.element for atom in system.topology.atoms]
+    return ["a pseudo-particle"] * system.n_particles
+
+
+def save_model(directory: Path, name: str, model: SavedModel, system: System, training: dict[str, Any]) -> str:
     """Write ``model`` into ``directory``, the weights first; returns their SHA-256."""
     tensors = {key: value.detach().contiguous().clone() for key, value in model.state_dict().items()}
     write_atomically(directory / WEIGHTS, save(tensors))
@@ -80,8 +119,9 @@ def load_model(directory: str | Path) -> LoadedModel:
         raise InputError(f"The system in {path / DESCRIPTION} was changed.", "Train the model again.")
     if system.temperature_k != description["temperature_k"]:
         raise InputError(f"{path / DESCRIPTION} gives two temperatures.", "Train the model again.")
-    settings = SplineFlowSettings.parse(description["settings"], source=str(path / DESCRIPTION))
-    model = model_class(description["model"])(system, settings)
+    kind = model_class(description["model"])
+    settings = kind.settings_class.parse(description["settings"], source=str(path / DESCRIPTION))
+    model: SavedModel = kind(system, settings)
     try:
         model.load_state_dict(load_file(path / WEIGHTS))
     except (RuntimeError, ValueError, SafetensorError) as error:

@@ -10,6 +10,7 @@ each step. Velocities vanish on the centroid, where every step is the identity, 
 coordinates is the one on the subspace. Rotations: the noise is isotropic and the field equivariant, so q is invariant.
 """
 
+import copy
 import math
 from itertools import pairwise
 from typing import Annotated, ClassVar, Literal, Self
@@ -20,9 +21,12 @@ from pydantic import Field, PositiveInt
 from torch import nn
 
 from molgen.coordinates.cartesian import CartesianChart
-from molgen.models.base import Draws
+from molgen.errors import UsageError
+from molgen.models.base import DrawOptions, Draws
+from molgen.models.hutchinson import noisy_change
 from molgen.models.runge_kutta import TABLEAUX, inverse_step, step, step_with_determinant
 from molgen.models.schedule import time_grid
+from molgen.models.threads import one_thread
 from molgen.networks.equivariant import EquivariantNetwork, EquivariantSettings
 from molgen.settings import Settings
 from molgen.systems.system import System
@@ -71,6 +75,7 @@ class ContinuousFlow(nn.Module):
         self.register_buffer("scale", torch.ones((), dtype=torch.float64))
         self._grid = time_grid(settings.steps, settings.crowding)
         self._tableau = TABLEAUX[settings.scheme]
+        self._options = DrawOptions()
 
     scale: torch.Tensor
 
@@ -182,19 +187,57 @@ class ContinuousFlow(nn.Module):
         """log of the volume that standard coordinates are stretched by, less the images that share a density."""
         return self.chart.dimension * self.scale.log() - self.chart.log_order
 
+    def stop_times(self, z: torch.Tensor) -> torch.Tensor:
+        """The time (n,) at which each draw from noise (n, N, D) ran away, NaN for one that reaches the end."""
+        x, total = z.flatten(1), z.new_zeros(len(z))
+        times = torch.full_like(total, torch.nan)
+        for start, stop in pairwise(self._grid):
+            x, log_determinant = step_with_determinant(self._flat_jacobian, x, start, stop - start, self._tableau)
+            x, total = _stopped(x, total + log_determinant)
+            times = torch.where(~torch.isfinite(total) & torch.isnan(times), start, times)
+        return times
+
     # --- the contract ----------------------------------------------------------------------------------------------
 
+    @property
+    def piece(self) -> int:
+        """See :class:`molgen.models.base.GenerativeModel`."""
+        return self.settings.piece
+
+    @one_thread
     @torch.no_grad()
     def sample(self, n: int, generator: torch.Generator) -> Draws:
         """See :class:`molgen.models.base.GenerativeModel`; ``log_q`` is -inf for a draw that ran away."""
         z = self.noise(n, generator)
+        if self._options.density != "exact":
+            return self._noisy_draws(z, generator)
         parts = [self.forwards(rows) for rows in torch.split(z, self.settings.piece)]
         x, total = torch.cat([part[0] for part in parts]), torch.cat([part[1] for part in parts])
         log_q = self.log_noise(z) - total - self._log_volume
         positions = self.chart.relabel(x * self.scale)
         inside = torch.isfinite(log_q) & self.in_domain(positions)
-        return Draws(positions, torch.where(torch.isfinite(log_q), log_q, -torch.inf), inside)
+        stopped_at = torch.full_like(log_q, torch.nan)
+        lost = ~torch.isfinite(log_q)
+        if bool(lost.any()):
+            stopped_at[lost] = self.stop_times(z[lost])
+        return Draws(positions, torch.where(lost, -torch.inf, log_q), inside, stopped_at=stopped_at)
 
+    def _noisy_draws(self, z: torch.Tensor, generator: torch.Generator) -> Draws:
+        """Draws from noise (n, N, D) with estimated log-densities and their standard errors."""
+        probes = self._options.probes
+        parts = [
+            noisy_change(self._flat, rows, self._grid, self._tableau, probes, generator)
+            for rows in torch.split(z.flatten(1), self.settings.piece)
+        ]
+        x, total, error = (torch.cat(columns) for columns in zip(*parts, strict=True))
+        log_q = self.log_noise(z) - total - self._log_volume
+        positions = self.chart.relabel(x.reshape(z.shape) * self.scale)
+        lost = ~torch.isfinite(log_q) | (x.abs().amax(1) > MAX_POSITION)
+        stopped_at = torch.where(lost, 1.0, torch.nan)
+        inside = ~lost & self.in_domain(positions)
+        return Draws(positions, torch.where(lost, -torch.inf, log_q), inside, error, stopped_at)
+
+    @one_thread
     @torch.no_grad()
     def log_prob(self, positions: torch.Tensor) -> torch.Tensor:
         """See :class:`molgen.models.base.GenerativeModel`; ``nan`` where the steps cannot be inverted."""
@@ -211,11 +254,13 @@ class ContinuousFlow(nn.Module):
         finite = np.isfinite(frames).all(axis=(1, 2))
         return torch.as_tensor(self.chart.domain.contains(frames) & finite)
 
+    @one_thread
     @torch.no_grad()
     def to_latent(self, positions: torch.Tensor) -> torch.Tensor:
         """See :class:`molgen.models.base.GenerativeModel`."""
         return self.chart.to_subspace(self.backwards(self.standardise(positions)))
 
+    @one_thread
     @torch.no_grad()
     def from_latent(self, latent: torch.Tensor) -> torch.Tensor:
         """See :class:`molgen.models.base.GenerativeModel`."""
@@ -225,6 +270,19 @@ class ContinuousFlow(nn.Module):
         """See :class:`molgen.models.base.GenerativeModel`."""
         normal = -0.5 * latent.double().square().sum(1) - 0.5 * latent.shape[1] * math.log(2.0 * math.pi)
         return normal + self.chart.log_order
+
+    def with_options(self, options: DrawOptions) -> Self:
+        """See :class:`molgen.models.base.GenerativeModel`; other steps make another density, as exact as its own."""
+        if options.density != "exact" and options.probes < 2:
+            raise UsageError("One probe shows no error of its estimate.", "Take two or more, --set probes=4.")
+        if not options.chosen():
+            return self
+        other = copy.copy(self)
+        steps = self.settings.steps if options.steps is None else options.steps
+        other.settings = self.settings.model_copy(update={"steps": steps})
+        other._grid = time_grid(steps, self.settings.crowding)
+        other._options = options
+        return other
 
 
 def _stopped(x: torch.Tensor, total: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:

@@ -17,8 +17,9 @@ from torch import nn
 
 from molgen.coordinates.chart import chart_of
 from molgen.coordinates.whitening import Whitening
+from molgen.errors import UsageError
 from molgen.models.autoregressive import AutoregressiveTorsions
-from molgen.models.base import Draws
+from molgen.models.base import DrawOptions, Draws
 from molgen.models.coupling import Coupling, alternating_halves
 from molgen.models.rational_quadratic import MAX_BINS
 from molgen.networks.conditioner import TorsionFeatures
@@ -47,6 +48,9 @@ class SplineFlow(nn.Module):
 
     The network computes in float32 (or whatever the parameters are), the chart and its volume element in float64.
     """
+
+    settings_class = SplineFlowSettings
+    piece = 2000
 
     def __init__(self, system: System, settings: SplineFlowSettings, generator: torch.Generator | None = None) -> None:
         super().__init__()
@@ -79,6 +83,11 @@ class SplineFlow(nn.Module):
     def dtype(self) -> torch.dtype:
         """Floating-point type of the network."""
         return self.torsions.conditioner.last_bias.dtype
+
+    def fit(self, positions: torch.Tensor) -> None:
+        """Set the whitening from training frames (n, N, D) in any labelling."""
+        with torch.no_grad():
+            self.whitening.fit(self.chart.encode(self.chart.canonical(positions)))
 
     # --- standard coordinates (t, r): what training works on -------------------------------------------------------
 
@@ -174,3 +183,11 @@ class SplineFlow(nn.Module):
     def latent_log_prob(self, latent: torch.Tensor) -> torch.Tensor:
         """See :class:`molgen.models.base.GenerativeModel`."""
         return self.log_latent(latent[:, self.whitening.n_circular :]).double() - self.chart.log_order
+
+    def with_options(self, options: DrawOptions) -> "SplineFlow":
+        """See :class:`molgen.models.base.GenerativeModel`; a spline flow leaves nothing to choose."""
+        if chosen := options.chosen():
+            raise UsageError(
+                f"A spline flow draws in one way and has no {' or '.join(chosen)} to choose.", "Leave that setting out."
+            )
+        return self

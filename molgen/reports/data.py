@@ -123,7 +123,8 @@ class ReportData:
     """Unnormalised log w = -u - log q of every draw, shape (n,); -inf (or NaN) means weight 0."""
     training: Sequence[Mapping[str, Any]] | None = None
     """Rows of the training log in time order. Keys used where present: ``step``; ``train_nll`` and
-    ``validation_nll`` (nat per frame); ``ess`` (share, 0 to 1); ``guard``, a mapping state -> disagreement in kT."""
+    ``validation_nll`` (nat per frame) or ``train_loss`` and ``validation_loss``; ``ess`` (share, 0 to 1); ``guard``,
+    a mapping state -> disagreement in kT."""
     provenance: Mapping[str, Any] = field(default_factory=dict)
     """Versions, seed, hashes, command line …: nested mappings become dotted names. Defaults to the result's own."""
 

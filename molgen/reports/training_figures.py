@@ -1,4 +1,4 @@
-"""Figures of a training run: likelihood, effective sample size and the per-state guard over the steps."""
+"""Figures of a training run: likelihood or loss, effective sample size and the per-state guard over the steps."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -18,13 +18,24 @@ _STYLES = (("-", "o"), ("--", "s"), (":", "^"), ("-.", "D"))
 
 
 def training_figures(rows: Sequence[Mapping[str, Any]]) -> tuple[Figure, ...]:
-    """One figure for each of NLL, ESS and guard that ``rows`` (see ``ReportData.training``) hold; may be empty."""
-    figures = (_likelihood(rows), _effective(rows), _guard(rows))
+    """One figure for each of NLL, loss, ESS and guard that ``rows`` (see ``ReportData.training``) hold; maybe none."""
+    figures = (_likelihood(rows), _loss(rows), _effective(rows), _guard(rows))
     return tuple(figure for figure in figures if figure is not None)
 
 
 def _likelihood(rows: Sequence[Mapping[str, Any]]) -> Figure | None:
-    train, validation = _series(rows, "train_nll"), _series(rows, "validation_nll")
+    return _falling(rows, "nll", "Likelihood", "−log q / nat per frame", "Negative log-likelihood", " nat")
+
+
+def _loss(rows: Sequence[Mapping[str, Any]]) -> Figure | None:
+    return _falling(rows, "loss", "Loss", "loss per frame", "Loss", "")
+
+
+def _falling(
+    rows: Sequence[Mapping[str, Any]], key: str, title: str, axis: str, subject: str, unit: str
+) -> Figure | None:
+    """``train_<key>`` and ``validation_<key>`` over the steps."""
+    train, validation = _series(rows, f"train_{key}"), _series(rows, f"validation_{key}")
     values = np.concatenate([train[1], validation[1]])
     if values.size == 0:
         return None
@@ -36,12 +47,10 @@ def _likelihood(rows: Sequence[Mapping[str, Any]]) -> Figure | None:
         spread = max(float(np.ptp(settled)), 1e-3)
         axes.set_ylim(float(settled.min()) - 0.06 * spread, float(settled.max()) + 0.06 * spread)
         axes.set_xlabel("step")
-        axes.set_ylabel("−log q / nat per frame")
+        axes.set_ylabel(axis)
         axes.legend(loc="upper right")
         last = validation[1][-1] if validation[1].size else train[1][-1]
-        return finish(
-            canvas, title="Likelihood", alt=f"Negative log-likelihood over training; last {fixed(last, 2)} nat."
-        )
+        return finish(canvas, title=title, alt=f"{subject} over training; last {fixed(last, 2)}{unit}.")
 
 
 def _effective(rows: Sequence[Mapping[str, Any]]) -> Figure | None:

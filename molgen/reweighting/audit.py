@@ -20,6 +20,8 @@ DENSITY_TOLERANCE = (0.05, 1e-4)
 """The same for log q: positions are stored in single precision, 1e-7 nm, and models compute in it."""
 JACOBIAN_TOLERANCE = 0.1
 """Allowed spread over rows of log q minus its numerical value (a constant would only move ln Z)."""
+NOISE_ERRORS = 5.0
+"""Standard errors by which a noisy log q may differ from the exact one: one false alarm in 25,000 audits of 64 rows."""
 _STEP = 1e-5
 
 
@@ -97,12 +99,24 @@ def check_temperature(stored_k: float, expected_k: float) -> AuditCheck:
     return AuditCheck("temperature", passed, detail)
 
 
-def check_values(name: str, stored: FloatArray, recomputed: FloatArray, tolerance: tuple[float, float]) -> AuditCheck:
-    """``stored`` and ``recomputed`` ``(m,)`` agree within absolute + relative tolerance, or both are not finite."""
+def check_values(
+    name: str,
+    stored: FloatArray,
+    recomputed: FloatArray,
+    tolerance: tuple[float, float],
+    error: FloatArray | None = None,
+) -> AuditCheck:
+    """``stored`` and ``recomputed`` ``(m,)`` agree within absolute + relative tolerance, or both are not finite.
+
+    ``error`` (m,) are standard errors of the stored values; ``NOISE_ERRORS`` of them are allowed beside.
+    """
     first, second = np.isfinite(stored), np.isfinite(recomputed)
     both = first & second
     difference = np.abs(stored[both] - recomputed[both])
-    excess = difference > tolerance[0] + tolerance[1] * np.abs(recomputed[both])
+    allowed = tolerance[0] + tolerance[1] * np.abs(recomputed[both])
+    if error is not None:
+        allowed = allowed + NOISE_ERRORS * np.nan_to_num(error[both])
+    excess = difference > allowed
     wrong = int(np.sum(excess)) + int(np.sum(first != second))
     largest = float(np.max(difference, initial=0.0))
     detail = f"{len(stored) - wrong} of {len(stored)} rows agree, largest difference {largest:.2g}"
@@ -173,12 +187,18 @@ def _rigid_columns(positions: FloatArray) -> FloatArray:
 
 
 def check_log_density(
-    log_prob: Callable[[FloatArray], FloatArray] | None, positions: FloatArray, stored: FloatArray
+    log_prob: Callable[[FloatArray], FloatArray] | None,
+    positions: FloatArray,
+    stored: FloatArray,
+    error: FloatArray | None = None,
 ) -> AuditCheck:
-    """``stored`` log q ``(m,)`` against the model's own ``log_prob`` of ``positions`` ``(m, N, D)``."""
+    """``stored`` log q ``(m,)`` against the model's own ``log_prob`` of ``positions`` ``(m, N, D)``.
+
+    ``error`` (m,) are its standard errors where it was estimated with noise.
+    """
     if log_prob is None:
         return AuditCheck("log_q", True, "not recomputed: the model was not found", performed=False)
-    return check_values("log_q", stored, log_prob(positions), DENSITY_TOLERANCE)
+    return check_values("log_q", stored, log_prob(positions), DENSITY_TOLERANCE, error)
 
 
 def assemble(rows: int, checks: Sequence[AuditCheck | None]) -> Audit:

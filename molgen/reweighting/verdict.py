@@ -35,7 +35,10 @@ class Verdict:
 
 @dataclass(frozen=True)
 class Evidence:
-    """All that an estimate's verdict rests on; ``states`` are the states that take part in it."""
+    """All that an estimate's verdict rests on; ``states`` are the states that take part in it.
+
+    ``noise_kt`` is the standard error of log q where that was estimated with noise (NaN: unknown), None where exact.
+    """
 
     weights: WeightDiagnostics
     states: Sequence[StateDiagnostics]
@@ -43,6 +46,7 @@ class Evidence:
     audit_passed: bool
     audit_complete: bool = True
     audit_failures: tuple[str, ...] = ()
+    noise_kt: float | None = None
 
 
 @dataclass(frozen=True)
@@ -148,6 +152,13 @@ def _failed(evidence: Evidence) -> Iterable[str]:
         yield f"{share:.1%} of the draws lie outside the domain or have an energy that is not finite."
 
 
+def _noisy(evidence: Evidence) -> Iterable[str]:
+    if evidence.noise_kt is not None:
+        known = math.isfinite(evidence.noise_kt)
+        error = f"a standard error of {evidence.noise_kt:.2g} kT" if known else "an unknown error"
+        yield f"The log-densities are estimates with {error}, which biases every weighted number."
+
+
 RULES: tuple[Rule, ...] = (
     Rule("refused", _density),
     Rule("refused", _audit),
@@ -159,6 +170,7 @@ RULES: tuple[Rule, ...] = (
     Rule("caution", _half),
     Rule("caution", _untested),
     Rule("caution", _failed),
+    Rule("caution", _noisy),
 )
 """Every rule there is; the word of an estimate is the worst word of the rules it breaks."""
 

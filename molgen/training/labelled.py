@@ -48,6 +48,16 @@ class LabelledFrames:
         """All rows of ``parts``, in order."""
         return cls(*(torch.cat(columns) for columns in zip(*(p._columns() for p in parts), strict=True)))
 
+    def importance(self, flow: SplineFlow) -> FloatArray:
+        """log w (n,) = -u - log q of each row under ``flow``.
+
+        In standard coordinates: the chart's volume element cancels, the order of the fold does not.
+        """
+        with torch.no_grad():
+            _, z_r, log_derivative = flow.pull(self.t, self.r)
+            log_q = (flow.log_latent(z_r) + log_derivative).double()
+        return np.asarray((-self.potential - log_q).numpy() + flow.chart.log_order, dtype=np.float64)
+
     def _columns(self) -> tuple[torch.Tensor, ...]:
         return self.t, self.r, self.slope_t, self.slope_r, self.potential, self.log_weight
 

@@ -6,6 +6,8 @@ from contextlib import contextmanager
 import torch
 from torch import nn
 
+from molgen.models.base import SavedModel
+
 MAX_GRADIENT_NORM = 20.0
 
 
@@ -15,7 +17,9 @@ class Optimisation:
     The average's decay rises from 0 to ``average`` as min(average, n / (n + 20)) at step n: it forgets the start.
     """
 
-    def __init__(self, model: nn.Module, *, rate: float, average: float, weight_decay: float = 1e-4) -> None:
+    def __init__(
+        self, model: nn.Module | SavedModel, *, rate: float, average: float, weight_decay: float = 1e-4
+    ) -> None:
         self._parameters = list[torch.Tensor](model.parameters())
         self._average = average
         self.steps = 0

@@ -59,7 +59,7 @@ class StateSettings(Settings):
 
 
 class TrainingSettings(Settings):
-    """Everything ``molgen train`` can be told; ``guard_draws`` fresh draws check every state at the end."""
+    """Everything ``molgen train --model spline`` can be told; ``guard_draws`` fresh draws check every state."""
 
     flow: SplineFlowSettings = SplineFlowSettings()
     learn: LearnSettings = LearnSettings()
@@ -68,3 +68,42 @@ class TrainingSettings(Settings):
     guard_draws: PositiveInt = 4096
     check_every: PositiveInt = 100
     torch_threads: PositiveInt = 1
+
+    @property
+    def max_frames(self) -> int:
+        """Most frames that are read."""
+        return self.learn.max_frames
+
+    @property
+    def validation_fraction(self) -> float:
+        """Share of the frames that is held out."""
+        return self.learn.validation_fraction
+
+
+class MatchingTrainingSettings(Settings):
+    """Everything ``molgen train`` can be told of a continuous flow; ``flow`` are the model's own settings.
+
+    ``steps`` steps on random batches of ``batch`` training frames. The learning rate rises over ``warmup`` steps and
+    falls linearly to ``final_rate`` of ``rate``; ``average`` is the decay of the averaged parameters, which are the
+    model. Every ``check_every`` steps the loss of held-out frames is noted. At the end ``check_draws`` fresh draws and
+    at most ``check_frames`` frames check effective sample size and states.
+    """
+
+    flow: Settings = Settings()
+    steps: PositiveInt = 20_000
+    batch: PositiveInt = 256
+    rate: PositiveFloat = 1e-3
+    final_rate: PositiveFloat = 0.01
+    warmup: PositiveInt = 200
+    average: float = Field(default=0.999, gt=0.0, lt=1.0)
+    max_frames: PositiveInt = 100_000
+    validation_fraction: float = Field(default=0.1, gt=0.0, lt=1.0)
+    check_every: PositiveInt = 500
+    check_draws: PositiveInt = 500
+    check_frames: PositiveInt = 300
+    states: StateSettings = StateSettings()
+    torch_threads: PositiveInt = 1
+
+
+AnyTrainingSettings = TrainingSettings | MatchingTrainingSettings
+"""Settings of some training: all have flow, states, max_frames, validation_fraction, torch_threads."""

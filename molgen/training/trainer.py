@@ -1,49 +1,28 @@
-"""The loop: learn from frames, then refine with fresh draws under the guard; checkpoints to resume from."""
+"""The spline flow's loop: learn from frames, refine with fresh draws under the guard; checkpoints to resume from."""
 
-import time
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import torch
 
-from molgen.errors import PartialError
 from molgen.interruption import Interruption
 from molgen.models.spline_flow import SplineFlow
 from molgen.progress import Progress, ProgressEvent
 from molgen.seeds import child_seed
-from molgen.training.checkpoint import read_checkpoint, write_checkpoint
+from molgen.training.checkpoint import read_checkpoint
 from molgen.training.fresh import FreshDraws
 from molgen.training.guard import Guard, GuardReport
+from molgen.training.keeper import Keeper
 from molgen.training.labelled import LabelledFrames
 from molgen.training.objectives import forward_path_loss, negative_log_likelihood
 from molgen.training.optimisation import Optimisation
 from molgen.training.pace import Pace
+from molgen.training.record import TrainingRecord
 from molgen.training.settings import TrainingSettings
 
-CHECKPOINT_EVERY_S = 60.0
 LEARN_SHARE = 0.5
 """Share of a time limit that the first stage may use."""
-MAX_SKIPPED_STEPS = 50
 IMPROVEMENT = 0.01
 """A validation figure (kT a frame) must fall by this much to count as better."""
-
-
-@dataclass
-class TrainingRecord:
-    """What training writes down: its curve, notes in words, the guard's last finding, seconds per stage."""
-
-    stage: str = "learn"
-    step: int = 0
-    curve: list[dict[str, Any]] = field(default_factory=list)
-    notes: list[str] = field(default_factory=list)
-    states: list[dict[str, Any]] = field(default_factory=list)
-    best: float | None = None
-    stale: int = 0
-    seconds: dict[str, float] = field(default_factory=dict)
-    evaluations: int = 0
-    skipped: int = 0
-    guarded: bool = False
 
 
 class Trainer:
@@ -58,7 +37,7 @@ class Trainer:
         flow: SplineFlow,
         frames: LabelledFrames,
         validation: LabelledFrames,
-        guard: Guard,
+        guard: Guard[SplineFlow],
         settings: TrainingSettings,
         *,
         seed: int,
@@ -69,11 +48,17 @@ class Trainer:
     ) -> None:
         self.flow, self.frames, self.validation, self.guard = flow, frames, validation, guard
         self.settings, self.seed, self.directory = settings, seed, directory
-        self.limit_s, self.progress, self.interruption = limit_s, progress, interruption
+        self.limit_s, self.progress = limit_s, progress
         self.record = TrainingRecord()
         self._fresh = FreshDraws(flow, guard.energy, settings.refine)
         self._safe: list[torch.Tensor] = []
-        self._saved = time.monotonic()
+        self._keeper = Keeper(
+            directory,
+            interruption,
+            limit_s=limit_s,
+            spent=lambda: guard.energy.counter.training,
+            remedy="Check the frames with molgen check, or lower --set learn.rate.",
+        )
 
     def run(self) -> TrainingRecord:
         """Both stages; the flow ends with its averaged parameters, the best that the guard let pass.
@@ -109,7 +94,7 @@ class Trainer:
             index = torch.randint(0, len(self.frames), (options.batch,), generator=generator)
             loss = forward_path_loss(self.flow, self.frames.rows(index), options.likelihood_share)
             rate = min(1.0, (record.step + 1) / options.warmup) * (1.0 - (1.0 - options.final_rate) * fraction)
-            self._count(optimisation.step(loss, rate))
+            self._keeper.count(self.record, optimisation.step(loss, rate))
             record.step += 1
             record.seconds["learn"] = pace.elapsed_s
             if record.step % self.settings.check_every == 0:
@@ -191,7 +176,7 @@ class Trainer:
             rows = torch.randint(0, len(self.frames), (half,), generator=generator)
             loss = forward_path_loss(self.flow, self.frames.rows(rows), 0.0)
             loss = loss + forward_path_loss(self.flow, self._fresh.batch(half, generator), options.likelihood_share)
-            self._count(optimisation.step(0.5 * loss, rate))
+            self._keeper.count(self.record, optimisation.step(0.5 * loss, rate))
 
     def _revert(self, optimisation: Optimisation, report: GuardReport) -> None:
         """Back to the last parameters that the guard let pass; the stage ends."""
@@ -222,29 +207,10 @@ class Trainer:
 
     # --- both ------------------------------------------------------------------------------------------------------
 
-    def _count(self, finite: bool) -> None:
-        self.record.skipped = 0 if finite else self.record.skipped + 1
-        if self.record.skipped > MAX_SKIPPED_STEPS:
-            raise PartialError(
-                "Training stopped because its gradients are no longer finite.",
-                "Check the frames with molgen check, or lower --set learn.rate.",
-            )
-
     def _report(self, stage: str, fraction: float) -> None:
         last = self.record.curve[-1] if self.record.curve else {}
         figures = {k: float(v) for k, v in last.items() if k in ("validation_nll", "ess") and v is not None}
         self.progress(ProgressEvent(stage, fraction, 1.0, "", figures))
 
     def _maybe_save(self, optimisation: Optimisation, extra: dict[str, torch.Tensor]) -> None:
-        stop = self.interruption.reason is not None and not self._limit_reached()
-        if stop or time.monotonic() - self._saved > CHECKPOINT_EVERY_S:
-            self.record.evaluations = self.guard.energy.counter.training
-            write_checkpoint(self.directory, optimisation.state() | extra, self.record.__dict__)
-            self._saved = time.monotonic()
-        if stop:
-            self.interruption.check()
-
-    def _limit_reached(self) -> bool:
-        """Whether the only reason to stop is the time limit, which the stages keep by themselves."""
-        limit = self.interruption.max_time_s
-        return self.limit_s is not None and limit is not None and self.interruption.elapsed_s >= limit
+        self._keeper.save_if_due(self.record, lambda: optimisation.state() | extra)

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from molgen.dynamics.schedule import SimulationSettings
-    from molgen.training.settings import TrainingSettings
+    from molgen.training.settings import MatchingTrainingSettings, TrainingSettings
     from molgen.trajectories.options import ReadingOptions
     from molgen.workflows.checking import CheckResult, check
     from molgen.workflows.conformer_export import ConformersResult, conformers, plan_conformers
@@ -17,14 +17,21 @@ if TYPE_CHECKING:
     from molgen.workflows.reweighting import ReweightResult, plan_reweighting, reweight
     from molgen.workflows.sampling import SamplingResult, SamplingSettings, plan_sampling, sample
     from molgen.workflows.simulation import SimulationResult, plan_simulation, simulate
-    from molgen.workflows.training import TrainingResult, plan_training, train
+    from molgen.workflows.training import TrainingResult, plan_training, train, training_settings
 
 _MODULES = {
     "initialisation": ("init", "InitResult"),
     "checking": ("check", "CheckResult"),
     "frames": ("ReadingOptions",),
     "simulation": ("simulate", "SimulationSettings", "SimulationResult", "plan_simulation"),
-    "training": ("train", "TrainingSettings", "TrainingResult", "plan_training"),
+    "training": (
+        "train",
+        "training_settings",
+        "TrainingSettings",
+        "MatchingTrainingSettings",
+        "TrainingResult",
+        "plan_training",
+    ),
     "sampling": ("sample", "SamplingSettings", "SamplingResult", "plan_sampling"),
     "reweighting": ("reweight", "ReweightResult", "plan_reweighting"),
     "reweight_settings": ("ReweightSettings",),
@@ -42,6 +49,7 @@ __all__ = [
     "Diagnosis",
     "ExportResult",
     "InitResult",
+    "MatchingTrainingSettings",
     "ReadingOptions",
     "ReweightResult",
     "ReweightSettings",
@@ -68,6 +76,7 @@ __all__ = [
     "sample",
     "simulate",
     "train",
+    "training_settings",
 ]
 
 

@@ -1,6 +1,7 @@
 """Finding the model that drew an ensemble, and its log-density as a function of arrays."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,6 +11,7 @@ from molgen.arrays import FloatArray
 from molgen.ensemble import EnsembleHeader
 from molgen.errors import InputError
 from molgen.rundir import read_manifest
+from molgen.systems.record import system_from_record
 
 if TYPE_CHECKING:
     from molgen.models.artifact import LoadedModel
@@ -34,11 +36,9 @@ def find_model(ensemble: Path, header: EnsembleHeader, model: Path | None) -> "L
     if model is not None:
         loaded = _load(model)
         if loaded.fingerprint != header.system_record["fingerprint"]:
-            raise InputError(
-                f"The model in {model} is of {loaded.system.name}, not of the ensemble's system and force field.",
-                "Give the model that drew the ensemble.",
-            )
-        return loaded
+            # The more telling sentences, about atoms and elements, come first.
+            loaded.check_system(system_from_record(dict(header.system_record)))
+        return _as_drawn(loaded, header)
     if header.kind != "model" or not ensemble.is_dir():
         return None
     remembered = read_manifest(ensemble, "sample").config.get("model")
@@ -47,21 +47,34 @@ def find_model(ensemble: Path, header: EnsembleHeader, model: Path | None) -> "L
     for candidate in (Path(remembered), ensemble / remembered, ensemble.parent / remembered):
         if candidate.is_dir():
             try:
-                return _load(candidate)
+                return _as_drawn(_load(candidate), header)
             except InputError:
                 return None
     return None
+
+
+def _as_drawn(loaded: "LoadedModel", header: EnsembleHeader) -> "LoadedModel":
+    """The model with the choices made for the draws (steps belong to the density), but with exact densities."""
+    if not header.drawing:
+        return loaded
+    from molgen.models.base import DrawOptions
+
+    options = DrawOptions(steps=DrawOptions(**header.drawing).steps)
+    return replace(loaded, model=loaded.model.with_options(options))
 
 
 def log_density(loaded: "LoadedModel") -> Callable[[FloatArray], FloatArray]:
     """log q of positions ``(n, N, D)``, in pieces that bound the memory; rows outside the domain give -inf."""
     import torch
 
+    rows = min(_ROWS, loaded.model.piece)
+
     def function(positions: FloatArray) -> FloatArray:
+        loaded.check_frames(positions)
         parts = []
         with torch.no_grad():
-            for start in range(0, len(positions), _ROWS):
-                frames = torch.as_tensor(positions[start : start + _ROWS], dtype=torch.float64)
+            for start in range(0, len(positions), rows):
+                frames = torch.as_tensor(positions[start : start + rows], dtype=torch.float64)
                 values = loaded.model.log_prob(frames)
                 inside = loaded.model.in_domain(frames)
                 parts.append(torch.where(inside, values, -torch.inf).double().numpy())

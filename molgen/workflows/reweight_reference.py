@@ -85,11 +85,18 @@ def open_reference(
     return Reference(rows, label, variables, row, energy.reduced(some, purpose="reweighting"), some, declared, counts)
 
 
-def reference_forward_ess(reference: Reference, log_prob: Callable[[FloatArray], FloatArray]) -> float:
-    """Forward ESS (a fraction) on the frames whose energy is known; NaN where log q cannot be computed."""
-    log_q = log_prob(reference.positions)
-    usable = np.isfinite(reference.energy)
-    return forward_ess(-reference.energy[usable] - log_q[usable], reference.energy_share[usable])
+def reference_forward_ess(
+    reference: Reference, log_prob: Callable[[FloatArray], FloatArray], *, most: int | None = None
+) -> float:
+    """Forward ESS (a fraction) on the frames whose energy is known, about ``most`` of them at even distance.
+
+    NaN where log q cannot be computed.
+    """
+    stride = 1 if most is None else max(1, -(-len(reference.energy) // most))
+    energy, share = reference.energy[::stride], reference.energy_share[::stride]
+    log_q = log_prob(reference.positions[::stride])
+    usable = np.isfinite(energy)
+    return forward_ess(-energy[usable] - log_q[usable], share[usable])
 
 
 def _series(system: System, variables: dict[str, FloatArray]) -> list[FloatArray]:

@@ -1,5 +1,6 @@
 """The rows of a reweighting: energies computed in shards that a resumed run finds again, variables, states, weights."""
 
+import math
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -78,6 +79,17 @@ def _read_shard(path: Path, rows: int) -> FloatArray:
     if values.shape != (rows,):
         raise InputError(f"{path} has {values.shape} values, not {rows}.", "Remove the run directory and start again.")
     return np.asarray(values, dtype=np.float64)
+
+
+def density_noise(reader: EnsembleReader) -> float | None:
+    """Root mean square standard error of log q in kT, None where it is exact; NaN where it is noisy and unknown."""
+    if reader.header.density == "exact":
+        return None
+    if "log_q_error" not in reader.columns:
+        return math.nan
+    error = reader.column("log_q_error")
+    known = error[np.isfinite(error)]
+    return float(np.sqrt(np.mean(known**2))) if len(known) else math.nan
 
 
 def build_table(reader: EnsembleReader, system: System, states: StateSet, energy: FloatArray, chunk: int) -> RowTable:

@@ -37,7 +37,7 @@ from molgen.workflows.reweight_estimates import Estimates, compute_distances, co
 from molgen.workflows.reweight_model import ensemble_file, find_model, log_density
 from molgen.workflows.reweight_reference import Reference, open_reference, reference_forward_ess
 from molgen.workflows.reweight_report import report_data
-from molgen.workflows.reweight_rows import RowTable, build_table, compute_energies, save_table
+from molgen.workflows.reweight_rows import RowTable, build_table, compute_energies, density_noise, save_table
 from molgen.workflows.reweight_settings import ReweightSettings
 
 if TYPE_CHECKING:
@@ -45,6 +45,8 @@ if TYPE_CHECKING:
 
 TEMPERATURE_RANGE = 1.25
 """Draws may be weighed to temperatures up to this factor away; within it the verdict decides."""
+FORWARD_PIECES = 10
+"""The forward ESS takes at most as many densities of a reference as this many pieces of the model hold."""
 _CHUNK = 4096
 
 
@@ -95,6 +97,7 @@ def reweight(
     progress: Progress = silent,
     interruption: Interruption | None = None,
     allow_refused: bool = False,
+    allow_noisy_density: bool = False,
 ) -> ReweightResult:
     """Weigh the draws in ``ensemble`` (directory of a sample run, or its file) to the Boltzmann distribution.
 
@@ -104,8 +107,9 @@ def reweight(
     ``states`` (name to condition) replace the system's. ``temperature_k`` is the target's, the model's own if None.
 
     Writes ``result.json``, ``weights.h5``, ``profiles.json`` and ``report.html`` into the run directory ``output``; the
-    same call continues an interrupted run. ``InputError`` for unusable inputs; ``RefusedError`` if the verdict is
-    ``refused`` and ``allow_refused`` is False (all files are written before).
+    same call continues an interrupted run. ``InputError`` for unusable inputs, among them log-densities estimated with
+    noise unless ``allow_noisy_density`` (they bias the weights, and the verdict says so); ``RefusedError`` if the
+    verdict is ``refused`` and ``allow_refused`` is False (all files are written before).
     """
     ensemble, output = Path(ensemble), Path(output)
     settings = settings or ReweightSettings()
@@ -113,6 +117,11 @@ def reweight(
     reader = EnsembleReader(file)
     if "log_q" not in reader.columns or len(reader) == 0:
         raise InputError(f"{file} has no draws with a log-density.", "Give the directory of a molgen sample run.")
+    if reader.header.density != "exact" and not allow_noisy_density:
+        raise InputError(
+            f"The log-densities in {file} are {reader.header.density} estimates, whose noise biases weights.",
+            "Draw with exact ones (molgen sample without --set density=...), or add --allow-noisy-density.",
+        )
     _check_temperature(temperature_k, reader.header.temperature_k)
     system = _with_states(system_from_record(dict(reader.header.system_record)), states)
     config = {
@@ -207,7 +216,9 @@ def _reweight(
         n_log_q_non_finite=table.n_log_q_non_finite,
     )
     coverage = _coverage(parts, table, reference)
-    evidence = Evidence(diagnostics, (), coverage, audit.passed, audit.complete, audit.failures)
+    evidence = Evidence(
+        diagnostics, (), coverage, audit.passed, audit.complete, audit.failures, noise_kt=density_noise(reader)
+    )
     by_state = describe_states(states.names, table.log_weight, table.label)
     cvs = build_cvs(parts.system)
     progress(ProgressEvent("estimates", 0, 1))
@@ -281,7 +292,8 @@ def _record(
     low, high = ess_interval(table.log_weight, generator, parts.settings.bootstrap_repeats)
     forward = math.nan
     if reference is not None and reference.declared and parts.loaded is not None:
-        forward = reference_forward_ess(reference, log_density(parts.loaded))
+        most = FORWARD_PIECES * parts.loaded.model.piece
+        forward = reference_forward_ess(reference, log_density(parts.loaded), most=most)
     spent = dict(parts.loaded.training.get("evaluations", {})) if parts.loaded is not None else {}
     spent |= parts.reader.header.evaluations
     counts = {name: int(spent.get(name, 0)) for name in ("data", "training", "sampling")}
@@ -303,6 +315,8 @@ def _record(
         "largest_weight_share": diagnostics.largest_weight_share,
         "ess_forward": forward if math.isfinite(forward) else None,
         "log_z": diagnostics.log_z,
+        "density": parts.reader.header.density,
+        "log_q_error": evidence.noise_kt,
         "verdict": overall.word,
         "reasons": list(overall.reasons),
         "estimates": {name: verdict.to_json() for name, verdict in estimates.verdicts.items()},

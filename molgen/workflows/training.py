@@ -1,44 +1,50 @@
 """Train: a generative model from frames and the energy, into a run directory that resumes."""
 
-import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 
-from molgen.arrays import IntArray
 from molgen.energies.base import Energy
 from molgen.energies.factory import open_energy
 from molgen.energies.platforms import resolve_platform
 from molgen.engines.executors import open_executor
-from molgen.errors import InputError
+from molgen.errors import UsageError
 from molgen.files import sha256_file
 from molgen.interruption import Interruption
 from molgen.models.artifact import save_model
-from molgen.models.spline_flow import SplineFlow
-from molgen.observables.states import build_states, with_states
-from molgen.progress import Progress, ProgressEvent, silent
+from molgen.models.base import SavedModel
+from molgen.models.choice import AUTO, ModelChoice, choose_model
+from molgen.models.table import model_class
+from molgen.observables.states import with_states
+from molgen.progress import Progress, silent
 from molgen.rundir import MANIFEST, RunDirectory
 from molgen.seeds import child_seed
 from molgen.systems.system import MolecularSystem, System
 from molgen.training.checkpoint import CHECKPOINT
-from molgen.training.guard import Guard, states_of_frames
-from molgen.training.labelled import LabelledFrames, label_frames
-from molgen.training.settings import TrainingSettings
+from molgen.training.record import TrainingRecord
+from molgen.training.settings import AnyTrainingSettings, MatchingTrainingSettings, TrainingSettings
 from molgen.training.states import check_visited, system_with_states
-from molgen.training.trainer import Trainer, TrainingRecord
+from molgen.training.table import default_settings, training_of
+from molgen.training.task import TrainingTask
 from molgen.trajectories.frames import FrameSet
 from molgen.trajectories.options import EVERYTHING, ReadingOptions
 from molgen.trajectories.splits import split_blocks
 from molgen.workflows.frames import UsableFrames, open_frames
 
+__all__ = [
+    "MatchingTrainingSettings",
+    "TrainingResult",
+    "TrainingSettings",
+    "plan_training",
+    "train",
+    "training_settings",
+]
+
 KIND = "train"
-GUARD_FRAMES = 8192
-GUARD_STATE_FRAMES = 100
 LIMIT_SHARE = 0.95
 """Share of ``--max-time`` that training plans for, so that the model is written before the limit."""
 
@@ -48,7 +54,8 @@ class TrainingResult:
     """What training gave; ``ess`` is that of its last fresh check draws, an indication and no estimate.
 
     ``state_conditions`` are the states by name, in their order; ``states_found`` says that they come from the frames.
-    ``frames_relabelled`` counts frames by the centre at which equal branches had other labels than the system's.
+    ``frames_relabelled`` counts frames by the centre at which equal branches had other labels than the system's;
+    ``model_reason`` says why this kind of model was taken.
     """
 
     directory: Path
@@ -68,31 +75,41 @@ class TrainingResult:
     model_sha256: str
     frames_relabelled: dict[str, int] = field(default_factory=dict)
     frames_made_whole: int = 0
+    model_reason: str = ""
 
     def to_json(self) -> dict[str, Any]:
         """The result as plain data."""
         return {**self.__dict__, "directory": str(self.directory)}
 
 
+def training_settings(system: System, model: str = AUTO) -> AnyTrainingSettings:
+    """The default settings of the training of ``model`` (or of the one that suits ``system``), of that model's class.
+
+    ``UsageError`` for a model that does not exist.
+    """
+    return default_settings(choose_model(system, model).name)
+
+
 def plan_training(
     system: System,
     data: Sequence[Path],
     *,
+    model: str = AUTO,
     reading: ReadingOptions = EVERYTHING,
-    settings: TrainingSettings | None = None,
+    settings: AnyTrainingSettings | None = None,
 ) -> dict[str, Any]:
-    """What :func:`train` would do: frames, steps, energy evaluations, memory (MB) and files."""
-    settings = settings or TrainingSettings()
-    frames = open_frames(data, system, reading, most=settings.learn.max_frames).frames
-    refine = settings.refine
-    checks = (refine.rounds // refine.guard_every + 2) * settings.guard_draws
-    numbers = system.n_particles * system.dim
+    """What :func:`train` would do: model, frames, steps, energy evaluations, memory (MB) and files."""
+    choice = choose_model(system, model)
+    settings = _settings(choice, settings)
+    built: SavedModel = model_class(choice.name)(system, settings.flow)
+    frames = open_frames(data, system, reading, most=settings.max_frames).frames
     return {
         "system": system.name,
+        "model": choice.name,
+        "model_reason": choice.reason,
+        "parameters": sum(parameter.numel() for parameter in built.parameters()),
         "frames": len(frames),
-        "steps": settings.learn.steps + refine.rounds * refine.steps,
-        "evaluations_at_most": len(frames) + refine.rounds * refine.draws * refine.pieces + checks,
-        "memory_mb": round((len(frames) * numbers * 40 + settings.learn.batch * 4e5) / 1e6),
+        **training_of(choice.name).plan(settings, built, len(frames)),
         "files": ["model.safetensors", "model.json", MANIFEST, "run.log"],
     }
 
@@ -102,8 +119,9 @@ def train(
     data: Sequence[str | Path],
     output: str | Path,
     *,
+    model: str = AUTO,
     reading: ReadingOptions = EVERYTHING,
-    settings: TrainingSettings | None = None,
+    settings: AnyTrainingSettings | None = None,
     seed: int | None = None,
     workers: int = 1,
     platform: str = "auto",
@@ -112,19 +130,21 @@ def train(
 ) -> TrainingResult:
     """Train a model of ``system`` on the frames in ``data`` (run directories, ensembles, trajectories).
 
+    ``model`` names its kind (:data:`molgen.models.table.MODELS`); ``auto`` takes the one that suits the system.
     ``reading`` says which frames and atoms of trajectory files are taken. Labels of equal branches are matched to the
     system's; frames outside its domain are left out and counted, and if they are more than half the run is refused.
-    First the frames' forces and likelihood, then fresh draws of the model weighted by the energy, while the guard
-    watches that no state is lost. A time limit in ``interruption`` shortens both stages to fit (such a model cannot be
+    How each kind learns is said in :mod:`molgen.training`; in the end fresh draws and frames are compared state by
+    state. A time limit in ``interruption`` shortens training to fit (such a model cannot be
     repeated exactly); without one the model depends on system, data, settings, seed and platform alone. The same
     call again continues an interrupted run. A system without states gets those its frames fall into
-    (:mod:`molgen.observables.basins`); they stay in the model. ``InputError`` for unusable frames, or a declared state
-    that none of them visits.
+    (:mod:`molgen.observables.basins`); they stay in the model. ``InputError`` for unusable frames, a model that does
+    not suit the system, or a declared state that no frame visits; ``UsageError`` for settings of another model.
     """
-    settings = settings or TrainingSettings()
+    choice = choose_model(system, model)
+    settings = _settings(choice, settings)
     interruption = interruption or Interruption()
     paths = [Path(item) for item in data]
-    frames = open_frames(paths, system, reading, most=settings.learn.max_frames)
+    frames = open_frames(paths, system, reading, most=settings.max_frames)
     check_visited(system, frames.frames)
     name = resolve_platform(system, platform).name if isinstance(system, MolecularSystem) else "numpy"
     config = {
@@ -132,6 +152,7 @@ def train(
         "fingerprint": system.fingerprint,
         "temperature_k": system.temperature_k,
         "data": {str(path): _fingerprint(path) for path in paths},
+        "model": choice.name,
         "settings": settings.model_dump(),
         "platform": name,
     }
@@ -143,53 +164,49 @@ def train(
         run.record(platform=name)
         with open_executor(workers) as executor:
             energy = open_energy(system, executor=executor, platform=name)
-            session = _Session(run, system, settings, energy, progress, interruption)
+            session = _Session(run, system, choice, settings, energy, progress, interruption)
             result = session.train(frames)
         run.finish(result.to_json(), artifacts=["model.safetensors", "model.json"])
         (run.path / CHECKPOINT).unlink(missing_ok=True)
     return result
 
 
+def _settings(choice: ModelChoice, settings: AnyTrainingSettings | None) -> AnyTrainingSettings:
+    """``settings``, or the defaults of the chosen model; ``UsageError`` if they are another model's."""
+    wanted = training_of(choice.name).settings_class
+    if settings is None:
+        return default_settings(choice.name)
+    if not isinstance(settings, wanted):
+        raise UsageError(
+            f"These are settings of {type(settings).__name__}, not of the model {choice.name}.",
+            f'Start from training_settings(system, "{choice.name}").',
+        )
+    return settings
+
+
 @dataclass(frozen=True)
 class _Session:
     run: RunDirectory
     system: System
-    settings: TrainingSettings
+    choice: ModelChoice
+    settings: AnyTrainingSettings
     energy: Energy
     progress: Progress
     interruption: Interruption
 
     def train(self, usable: UsableFrames) -> TrainingResult:
-        flow = SplineFlow(
-            self.system, self.settings.flow, torch.Generator().manual_seed(child_seed(self.run.seed, "initial"))
-        )
-        frames = usable.frames
-        system = system_with_states(self.system, frames, self.settings.states)
-        conditions = {state.name: state.where for state in system.definition.state}
-        found = bool(conditions) and not self.system.definition.state
-        rows, held_out = split_blocks(
-            frames, validation_fraction=self.settings.learn.validation_fraction, seed=self.run.seed
-        )
-        labelled = self._label(flow, frames, rows)
-        guard = self._guard(system, frames, labelled, rows, held_out)
-        record = self._fit(flow, labelled.rows(torch.as_tensor(rows)), labelled.rows(torch.as_tensor(held_out)), guard)
+        generator = torch.Generator().manual_seed(child_seed(self.run.seed, "initial"))
+        model: SavedModel = model_class(self.choice.name)(self.system, self.settings.flow, generator)
+        system = system_with_states(self.system, usable.frames, self.settings.states)
+        record = training_of(self.choice.name).run(model, self._task(system, usable.frames))
         record.notes.extend(usable.notes)
-        if found:
-            record.notes.append(f"{len(conditions)} states were found from the frames.")
-            rare = [state["name"] for state in record.states if state["negligible"]]
-            if rare:
-                least = self.settings.states.min_population
-                record.notes.append(f"Too rare to report on (less than {100 * least:g} %): {', '.join(rare)}.")
-                record.states = [state for state in record.states if state["name"] not in rare]
-                conditions = {name: where for name, where in conditions.items() if name not in rare}
-                system = with_states(system, tuple(s for s in system.definition.state if s.name not in rare))
-        if not conditions:
-            record.notes.append("No states: none declared, and no barrier found in the frames; coverage is untested.")
-        evaluations = {"data": frames.evaluations, "training": self.energy.counter.training}
+        system, found = self._reported_states(system, record)
+        conditions = {state.name: state.where for state in system.definition.state}
+        evaluations = {"data": usable.frames.evaluations, "training": self.energy.counter.training}
         digest = save_model(
             self.run.path,
-            "spline",
-            flow,
+            self.choice.name,
+            model,
             system,
             {
                 "evaluations": evaluations,
@@ -198,7 +215,7 @@ class _Session:
                 "states_found": found,
                 "curve": record.curve,
                 "notes": record.notes,
-                "frames": len(frames),
+                "frames": len(usable.frames),
                 "seed": self.run.seed,
                 "platform": self.energy.platform,
             },
@@ -207,8 +224,8 @@ class _Session:
         return TrainingResult(
             directory=self.run.path,
             system=self.system.name,
-            model="spline",
-            frames=len(frames),
+            model=self.choice.name,
+            frames=len(usable.frames),
             frames_outside_domain=usable.outside,
             ess=checks[-1] if checks else None,
             notes=tuple(record.notes),
@@ -221,68 +238,44 @@ class _Session:
             platform=self.energy.platform,
             model_sha256=digest,
             frames_relabelled=dict(usable.relabelled),
-            frames_made_whole=frames.made_whole,
+            frames_made_whole=usable.frames.made_whole,
+            model_reason=self.choice.reason,
         )
 
-    def _label(self, flow: SplineFlow, frames: FrameSet, training_rows: IntArray) -> LabelledFrames:
-        """All frames with their energies and slopes, after the whitening was fitted to those for training."""
-        positions = np.asarray(frames.positions, dtype=np.float64)
-        with torch.no_grad():
-            flow.whitening.fit(flow.chart.encode(flow.chart.canonical(torch.as_tensor(positions[training_rows]))))
-        self.progress(ProgressEvent("label", 0, len(frames), "frames"))
-        labelled = label_frames(flow, positions, self.energy)
-        self.progress(ProgressEvent("label", len(frames), len(frames), "frames"))
-        infinite = int((~torch.isfinite(labelled.potential)).sum())
-        if infinite:
-            raise InputError(
-                f"{infinite} of {len(frames)} frames have no finite energy.",
-                "Check the units, the order of the atoms and the force field.",
-            )
-        weight = frames.total_log_weight
-        return labelled if weight is None else labelled.weighted(torch.as_tensor(weight))
-
-    def _guard(
-        self, system: System, frames: FrameSet, labelled: LabelledFrames, rows: IntArray, held_out: IntArray
-    ) -> Guard:
-        states = build_states(system)
-        found = states_of_frames(system, states, np.asarray(frames.positions, dtype=np.float64))
-        kept = guard_rows(found, len(states.names), rows, held_out)
-        # States that nobody declared may turn out too rare to matter; those that somebody did are all guarded.
-        negligible = 0.0 if self.system.definition.state else self.settings.states.min_population
-        judged = labelled.rows(torch.as_tensor(kept))
-        return Guard(system, states, self.energy, judged, found[kept], frames.lineage[kept], negligible)
-
-    def _fit(
-        self, flow: SplineFlow, training: LabelledFrames, held_out: LabelledFrames, guard: Guard
-    ) -> TrainingRecord:
+    def _task(self, system: System, frames: FrameSet) -> TrainingTask:
+        rows, held_out = split_blocks(frames, validation_fraction=self.settings.validation_fraction, seed=self.run.seed)
         limit = self.interruption.max_time_s
-        trainer = Trainer(
-            flow,
-            training,
-            held_out,
-            guard,
-            self.settings,
+        return TrainingTask(
+            system=system,
+            frames=frames,
+            rows=rows,
+            held_out=held_out,
+            settings=self.settings,
+            energy=self.energy,
+            # States that nobody declared may turn out too rare to matter; those that somebody did are all guarded.
+            negligible=0.0 if self.system.definition.state else self.settings.states.min_population,
             seed=self.run.seed,
             directory=self.run.path,
             limit_s=None if limit is None else max(1.0, LIMIT_SHARE * limit - self.interruption.elapsed_s),
             progress=self.progress,
             interruption=self.interruption,
         )
-        return trainer.run()
 
-
-def guard_rows(found: IntArray, states: int, training: IntArray, held_out: IntArray) -> IntArray:
-    """Rows of the frames by which the guard judges, given each frame's state ``found`` (n,).
-
-    Frames that were learned from flatter the model, so those held out are asked; only a state of which fewer than
-    ``GUARD_STATE_FRAMES`` are held out is judged by its training frames too.
-    """
-    chosen = [held_out[:: max(1, math.ceil(len(held_out) / GUARD_FRAMES))]]
-    for state in range(states):
-        if int((found[chosen[0]] == state).sum()) < GUARD_STATE_FRAMES:
-            learned = training[found[training] == state]
-            chosen.append(learned[:: max(1, math.ceil(len(learned) / GUARD_FRAMES))])
-    return np.unique(np.concatenate(chosen))
+    def _reported_states(self, system: System, record: TrainingRecord) -> tuple[System, bool]:
+        """The system with the states that are reported on, and whether they were found; says so in the record."""
+        states = system.definition.state
+        found = bool(states) and not self.system.definition.state
+        if found:
+            record.notes.append(f"{len(states)} states were found from the frames.")
+            rare = [state["name"] for state in record.states if state["negligible"]]
+            if rare:
+                least = self.settings.states.min_population
+                record.notes.append(f"Too rare to report on (less than {100 * least:g} %): {', '.join(rare)}.")
+                record.states = [state for state in record.states if state["name"] not in rare]
+                system = with_states(system, tuple(s for s in states if s.name not in rare))
+        if not system.definition.state:
+            record.notes.append("No states: none declared, and no barrier found in the frames; coverage is untested.")
+        return system, found
 
 
 @contextmanager

@@ -153,6 +153,7 @@ def workflows(monkeypatch: pytest.MonkeyPatch) -> FakeWorkflows:
     for name in ("SimulationSettings", "TrainingSettings", "SamplingSettings", "ReweightSettings"):
         setattr(module, name, FakeSettings)
     module.ReadingOptions = ReadingOptions  # type: ignore[attr-defined]
+    module.training_settings = lambda system, model: FakeSettings()  # type: ignore[attr-defined]
     monkeypatch.setitem(sys.modules, "molgen.workflows", module)
     monkeypatch.setattr(molgen, "workflows", module, raising=False)
     monkeypatch.setattr(molgen.systems, "load_system", lambda name: f"<{name}>", raising=False)

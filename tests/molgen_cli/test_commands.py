@@ -54,6 +54,19 @@ def test_train(workflows: Any, molgen_command: Command) -> None:
     assert options["interruption"].max_time_s == 1800.0
 
 
+def test_the_kind_of_model(workflows: Any, molgen_command: Command) -> None:
+    assert molgen_command(*COMMANDS["train"]) == 0
+    assert molgen_command(*COMMANDS["train"], "--model", "diffusion") == 0
+    assert molgen_command(*COMMANDS["train"], "--model", "diffusion", "--dry-run") == 0
+    assert [options["model"] for _, _, options in workflows.calls] == ["auto", "diffusion", "diffusion"]
+
+
+def test_noisy_densities_are_weighed_only_if_allowed(workflows: Any, molgen_command: Command) -> None:
+    assert molgen_command(*COMMANDS["reweight"]) == 0
+    assert molgen_command(*COMMANDS["reweight"], "--allow-noisy-density") == 0
+    assert [options["allow_noisy_density"] for _, _, options in workflows.calls] == [False, True]
+
+
 @pytest.mark.parametrize("command", ["train", "reweight", "check"])
 def test_which_frames_and_atoms_are_read(workflows: Any, molgen_command: Command, tmp_path: Path, command: str) -> None:
     pdb = tmp_path / "all.pdb"

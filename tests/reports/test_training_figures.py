@@ -21,3 +21,9 @@ def test_effective_size_and_guard() -> None:
     effective, guard = training_figures(rows)
     assert "last 50.0\u00a0%" in effective.alt
     assert "at most 0.70 kT" in guard.alt
+
+
+def test_a_loss_is_drawn_where_there_is_no_likelihood() -> None:
+    (loss,) = training_figures([{"step": 0, "train_loss": 3.0, "validation_loss": 3.5}, {"step": 9, "train_loss": 1.0}])
+    assert loss.title == "Loss"
+    assert "last 3.50." in loss.alt

@@ -74,6 +74,15 @@ def test_values_are_compared_with_tolerance_and_non_finite_ones_must_match() -> 
     assert not audit.check_values("energy", stored, np.array([1.0, 2.0, 3.0]), tolerance).passed
 
 
+def test_noisy_values_may_differ_by_a_few_of_their_errors() -> None:
+    stored, error = np.array([1.0, 2.0, 3.0]), np.array([0.1, 0.1, np.nan])
+    near, far = np.array([1.45, 1.55, 3.0]), np.array([1.0, 2.6, 3.0])
+    assert audit.check_values("log_q", stored, near, (0.01, 0.0), error).passed
+    assert not audit.check_values("log_q", stored, near, (0.01, 0.0)).passed
+    assert not audit.check_values("log_q", stored, far, (0.01, 0.0), error).passed
+    assert not audit.check_values("log_q", stored, np.array([1.0, 2.0, 3.1]), (0.01, 0.0), error).passed
+
+
 def test_hashes_temperature_and_domain() -> None:
     assert audit.check_same("model", "a" * 64, "a" * 64).passed
     assert not audit.check_same("model", None, "a" * 64).passed

@@ -54,6 +54,8 @@ def test_good_evidence_is_reliable_without_reasons() -> None:
         (dataclasses.replace(GOOD, coverage=Coverage(True, "reference", ("state b",))), "refused", "state b"),
         (dataclasses.replace(GOOD, audit_passed=False, audit_failures=("energy: 3",)), "refused", "energy: 3"),
         (dataclasses.replace(GOOD, audit_complete=False), "caution", "model was not found"),
+        (dataclasses.replace(GOOD, noise_kt=0.314), "caution", "standard error of 0.31 kT"),
+        (dataclasses.replace(GOOD, noise_kt=math.nan), "caution", "unknown error"),
     ],
 )
 def test_each_rule(evidence: Evidence, word: str, phrase: str) -> None:

@@ -21,6 +21,7 @@ from molgen.training.guard import Guard, states_of_frames
 from molgen.training.labelled import LabelledFrames, label_frames
 from molgen.training.settings import TrainingSettings
 from molgen.training.trainer import Trainer
+from tests.continuous import register
 
 RANGES = {"double-well": [(-2.0, 2.0)], "muller-brown": [(-1.7, 1.2), (-0.4, 2.1)]}
 
@@ -100,3 +101,9 @@ def perturb(flow: SplineFlow, seed: int, size: float = 0.3) -> None:
 @pytest.fixture
 def perturbed() -> Callable[..., None]:
     return perturb
+
+
+@pytest.fixture
+def stand_in(monkeypatch: pytest.MonkeyPatch) -> str:
+    """The name of the stand-in for a continuous flow."""
+    return register(monkeypatch)

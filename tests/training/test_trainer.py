@@ -11,7 +11,7 @@ import torch
 from molgen.errors import InterruptedRunError, PartialError
 from molgen.interruption import Interruption
 from molgen.progress import ProgressEvent
-from molgen.training import trainer as trainer_module
+from molgen.training import keeper
 from molgen.training.checkpoint import read_checkpoint
 from molgen.training.guard import GuardReport
 from molgen.training.settings import LearnSettings, RefineSettings, TrainingSettings
@@ -152,7 +152,7 @@ def test_gradients_that_stay_not_finite_end_it_in_words(
     make_bench: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     bench = make_bench(n=100)
-    monkeypatch.setattr(trainer_module, "MAX_SKIPPED_STEPS", 3)
+    monkeypatch.setattr(keeper, "MAX_SKIPPED_STEPS", 3)
     bench.labelled.r[:] = float("nan")
     with pytest.raises(PartialError, match="no longer finite"):
         bench.trainer(tmp_path, TINY).run()

@@ -4,7 +4,7 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
@@ -15,6 +15,7 @@ from molgen.rundir import RunDirectory
 from molgen.systems.loading import load_system
 from molgen.systems.record import system_record
 from molgen.systems.system import System
+from tests.continuous import register
 
 SHA = "f" * 64
 
@@ -25,6 +26,7 @@ class Mixture:
 
     right: float = 0.4
     width: float = 0.35
+    piece: ClassVar[int] = 2000
 
     def sample(self, n: int, seed: int) -> np.ndarray:
         generator = np.random.default_rng(seed)
@@ -51,6 +53,9 @@ class FakeLoaded:
     temperature_k: float
     sha256: str = SHA
     training: dict[str, Any] = field(default_factory=lambda: {"evaluations": {"data": 10, "training": 20}})
+
+    def check_frames(self, positions: np.ndarray) -> None:
+        assert positions.shape[1:] == (1, 1)
 
 
 @dataclass(frozen=True)
@@ -82,3 +87,9 @@ def make_draws(tmp_path: Path) -> Callable[..., Draws]:
         return Draws(directory, FakeLoaded(model, system, system.temperature_k))
 
     return make
+
+
+@pytest.fixture
+def stand_in(monkeypatch: pytest.MonkeyPatch) -> str:
+    """The name of the stand-in for a continuous flow."""
+    return register(monkeypatch)

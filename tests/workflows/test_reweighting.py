@@ -3,7 +3,6 @@
 import json
 from collections.abc import Callable
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import mdtraj
@@ -13,7 +12,9 @@ import tables
 
 from molgen.errors import InputError, InterruptedRunError, RefusedError
 from molgen.interruption import Interruption
+from molgen.models.artifact import LoadedModel
 from molgen.rundir import read_manifest, sha256_file
+from molgen.systems.loading import load_system
 from molgen.trajectories.frames import FrameSet
 from molgen.workflows import reweight_model, reweighting
 from molgen.workflows.reweight_settings import ReweightSettings
@@ -236,9 +237,10 @@ def test_a_temperature_outside_the_range_of_the_draws_is_refused(
 def test_the_model_of_another_system_is_refused(
     tmp_path: Path, make_draws: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    other = SimpleNamespace(fingerprint="another", system=SimpleNamespace(name="muller-brown"))
+    system = load_system("muller-brown")
+    other = LoadedModel(make_draws(n=2, seed=9).loaded.model, system, 1.0, system.fingerprint, "0" * 64, {})
     _with_model(monkeypatch, other)
-    with pytest.raises(InputError, match="not of the ensemble's system and force field"):
+    with pytest.raises(InputError, match="of 1 particle in 2 dimensions, double-well has 1 particle in 1 dimension"):
         reweight(make_draws(n=500).directory, tmp_path / "r", model=tmp_path, settings=SETTINGS, seed=1)
 
 

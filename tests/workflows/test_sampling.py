@@ -119,6 +119,13 @@ def test_the_plan_says_what_it_costs(model: Path) -> None:
     assert (plan["system"], plan["draws"], plan["evaluations"]) == ("double-well", 1000, 0)
 
 
+@pytest.mark.parametrize("choice", ["steps=3", "density=hutchinson"])
+def test_what_a_spline_flow_cannot_choose_is_refused(model: Path, tmp_path: Path, choice: str) -> None:
+    with pytest.raises(UsageError, match=choice.partition("=")[0]):
+        sample(model, tmp_path / "out", n=4, settings=SamplingSettings().with_overrides([choice]))
+    assert not (tmp_path / "out").exists()
+
+
 def test_an_unknown_setting_is_refused() -> None:
     with pytest.raises(UsageError, match="peace"):
         SamplingSettings().with_overrides(["peace=3"])

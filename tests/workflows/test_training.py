@@ -15,13 +15,14 @@ from molgen.systems.definition import StateSection
 from molgen.systems.loading import load_system
 from molgen.systems.mdtraj_topology import mdtraj_topology
 from molgen.systems.system import MolecularSystem, System
+from molgen.training.guard import GUARD_STATE_FRAMES, guard_rows
 from molgen.training.settings import LearnSettings, RefineSettings, TrainingSettings
 from molgen.trajectories.options import ReadingOptions
 from molgen.trajectories.shards import write_shard
 from molgen.workflows.reweighting import reweight
 from molgen.workflows.sampling import sample
 from molgen.workflows.simulation import simulate
-from molgen.workflows.training import GUARD_STATE_FRAMES, guard_rows, plan_training, train
+from molgen.workflows.training import plan_training, train
 
 TINY = TrainingSettings.parse(
     {

@@ -28,6 +28,9 @@ def reweight(
         ),
     ] = None,
     allow_refused: opt.AllowRefusedOption = False,
+    allow_noisy_density: Annotated[
+        bool, typer.Option("--allow-noisy-density", help="Weigh draws whose log-density is an estimate with noise.")
+    ] = False,
     seed: opt.SeedOption = None,
     workers: opt.WorkersOption = opt.DEFAULT_WORKERS,
     platform: opt.PlatformOption = "auto",
@@ -61,5 +64,6 @@ def reweight(
                 progress=progress,
                 interruption=interruption,
                 allow_refused=True,  # so that the numbers are there to print; the exit code is set below
+                allow_noisy_density=allow_noisy_density,
             )
         print_reweighting(result.to_json(), as_json=as_json, allow_refused=allow_refused)

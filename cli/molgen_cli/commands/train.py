@@ -17,6 +17,14 @@ def train(
         list[Path], typer.Argument(metavar="DATA...", help="Directories of `molgen simulate`, ensembles, trajectories.")
     ],
     output: opt.OutputOption,
+    model: Annotated[
+        str,
+        typer.Option(
+            "--model",
+            metavar="NAME",
+            help="spline (torsions and bonds), flow-matching or diffusion (positions), or auto: what suits SYSTEM.",
+        ),
+    ] = "auto",
     stride: opt.StrideOption = 1,
     selection: opt.SelectionOption = None,
     topology: opt.TopologyOption = None,
@@ -30,22 +38,24 @@ def train(
     verbose: opt.VerboseOption = False,
     quiet: opt.QuietOption = False,
 ) -> None:
-    """Train a model of SYSTEM on DATA: likelihood first, then with the energy."""
+    """Train a model of SYSTEM on DATA; --set takes the settings of the model chosen."""
     with guarded_run(output, max_time) as interruption:
         from molgen import workflows
         from molgen.systems import load_system
 
-        settings = workflows.TrainingSettings().with_overrides(overrides or ())
         reading = workflows.ReadingOptions(stride, selection, topology)
         loaded = load_system(system)
+        settings = workflows.training_settings(loaded, model).with_overrides(overrides or ())
         if dry_run:
-            print_plan(workflows.plan_training(loaded, data, reading=reading, settings=settings), as_json=as_json)
+            plan = workflows.plan_training(loaded, data, model=model, reading=reading, settings=settings)
+            print_plan(plan, as_json=as_json)
             return
         with show_progress(quiet=quiet, verbose=verbose) as progress:
             result = workflows.train(
                 loaded,
                 data,
                 output,
+                model=model,
                 reading=reading,
                 settings=settings,
                 seed=seed,

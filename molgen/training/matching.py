@@ -1,0 +1,311 @@
+"""Training a continuous flow: match its field to random paths between noise and frames, then check fresh draws.
+
+The loss is the model's own (:class:`ContinuousModel`): flow matching or denoising, which need no energy. The energy
+enters in the check at the end only, which is what the model's record says of effective sample size and states.
+"""
+
+import time
+from functools import cache
+from typing import Any, Protocol, cast, runtime_checkable
+
+import numpy as np
+import torch
+from pydantic import create_model
+
+from molgen.arrays import FloatArray, IntArray
+from molgen.models.base import Draws, SavedModel
+from molgen.models.table import model_class
+from molgen.observables.states import build_states
+from molgen.progress import ProgressEvent
+from molgen.seeds import child_seed
+from molgen.training.checkpoint import read_checkpoint
+from molgen.training.guard import EvaluatedFrames, Guard, guard_rows, states_of_frames
+from molgen.training.keeper import Keeper
+from molgen.training.optimisation import Optimisation
+from molgen.training.pace import Pace
+from molgen.training.record import TrainingRecord
+from molgen.training.settings import MatchingTrainingSettings
+from molgen.training.task import TrainingTask, check_energies
+
+VALIDATION_FRAMES = 2048
+"""Most frames on which a loss is noted."""
+STATE_FRAMES = 50
+"""Training frames by which a state is judged of which fewer are held out."""
+CHECK_SHARE = 0.2
+"""Largest share of a time limit that is kept for the check at the end."""
+LEAST_DRAWS = 50
+WORSE = 0.02
+"""Share of the lowest held-out loss by which that of the last parameters may be above it before they are not kept."""
+_REPORT_EVERY = 10
+_TIMED_S = 1.0
+
+
+@runtime_checkable
+class ContinuousModel(Protocol):
+    """What a model offers to be trained by matching."""
+
+    def fit(self, positions: torch.Tensor) -> None:
+        """Set scales from training frames (n, N, D), nm."""
+        ...
+
+    def standardise(self, positions: torch.Tensor) -> torch.Tensor:
+        """Standard coordinates (n, N, D) of frames."""
+        ...
+
+    def loss(self, x: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+        """Losses (n,) of standard coordinates (n, N, D), float32; times and noise come from ``generator``."""
+        ...
+
+
+@cache
+def matching_settings(name: str) -> type[MatchingTrainingSettings]:
+    """The settings class of the model ``name``: the common ones with the model's own under ``flow``."""
+    own = model_class(name).settings_class
+    return create_model(
+        f"MatchingTrainingSettings[{name}]",
+        __base__=MatchingTrainingSettings,
+        __doc__=MatchingTrainingSettings.__doc__,
+        flow=(own, own()),
+    )
+
+
+class MatchingTraining:
+    """See :class:`molgen.training.task.ModelTraining`; for every model that is a :class:`ContinuousModel`."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.settings_class = matching_settings(name)
+
+    def plan(self, settings: MatchingTrainingSettings, model: SavedModel, frames: int) -> dict[str, Any]:
+        """See :class:`molgen.training.task.ModelTraining`."""
+        parameters = sum(p.numel() for p in model.parameters())
+        return {
+            "steps": settings.steps,
+            "evaluations_at_most": frames + settings.check_draws,
+            "memory_mb": round((40 * frames * 3 + 16 * parameters + settings.batch * 2e5) / 1e6),
+        }
+
+    def run(self, model: SavedModel, task: TrainingTask) -> TrainingRecord:
+        """See :class:`molgen.training.task.ModelTraining`."""
+        positions = np.asarray(task.frames.positions, dtype=np.float64)
+        reduced = _energies(task, positions)
+        trainer = MatchingTrainer(model, task, positions)
+        record = trainer.learn()
+        trainer.check(_guard(task, positions, reduced))
+        return record
+
+
+def _energies(task: TrainingTask, positions: FloatArray) -> FloatArray:
+    task.progress(ProgressEvent("label", 0, len(positions), "frames"))
+    reduced = task.energy.reduced(positions, purpose="training")
+    task.progress(ProgressEvent("label", len(positions), len(positions), "frames"))
+    check_energies(np.isfinite(reduced), len(positions))
+    return reduced
+
+
+def _guard(task: TrainingTask, positions: FloatArray, reduced: FloatArray) -> Guard[SavedModel]:
+    states = build_states(task.system)
+    found = states_of_frames(task.system, states, positions)
+    most = task.settings.check_frames
+    kept = guard_rows(
+        found,
+        len(states.names),
+        task.rows,
+        task.held_out,
+        most=most,
+        most_of_state=STATE_FRAMES,
+        enough=STATE_FRAMES,
+    )
+    frames = EvaluatedFrames(positions[kept], reduced[kept])
+    lineage = task.frames.lineage[kept]
+    return Guard(task.system, states, task.energy, frames, found[kept], lineage, task.negligible)
+
+
+class MatchingTrainer:
+    """Trains ``model`` in place on the frames of ``task``; ``positions`` (n, N, D) are all of them.
+
+    The result depends on settings, frames and seed alone unless the time limit ends it. A checkpoint in the task's
+    directory is taken up.
+    """
+
+    def __init__(self, model: SavedModel, task: TrainingTask, positions: FloatArray) -> None:
+        assert isinstance(model, ContinuousModel)
+        self.model, self.task, self._matched = model, task, cast(ContinuousModel, model)
+        self.settings: MatchingTrainingSettings = task.settings
+        self.record = TrainingRecord()
+        self._matched.fit(torch.as_tensor(positions[task.rows]))
+        with torch.no_grad():
+            self._training = self._matched.standardise(torch.as_tensor(positions[task.rows])).float()
+            self._held_out = self._matched.standardise(torch.as_tensor(positions[task.held_out])).float()
+        weight = task.frames.total_log_weight
+        self._weight = [_weights(weight, rows) for rows in (task.rows, task.held_out)]
+        self._cumulative = None if weight is None else self._weight[0].cumsum(0)
+        self._keeper = Keeper(
+            task.directory,
+            task.interruption,
+            limit_s=task.limit_s,
+            spent=lambda: task.energy.counter.training,
+            remedy="Check the frames with molgen check, or lower --set rate.",
+        )
+        self._draws, self._reserve_s = self._planned_check()
+
+    # --- learning --------------------------------------------------------------------------------------------------
+
+    def learn(self) -> TrainingRecord:
+        """All steps; the model ends with its averaged parameters.
+
+        ``InterruptedRunError`` at a signal (a checkpoint is written first), ``PartialError`` if gradients stay
+        non-finite.
+        """
+        optimisation = Optimisation(self.model, rate=self.settings.rate, average=self.settings.average)
+        best = optimisation.mean()
+        checkpoint = read_checkpoint(self.task.directory)
+        if checkpoint is not None:
+            tensors, stored = checkpoint
+            self.record = TrainingRecord(**stored)
+            self.task.energy.counter.add("training", self.record.evaluations)
+            optimisation.load(tensors)
+            best = [tensors[f"best.{k}"] for k in range(len(best))]
+        if self.record.stage == "learn":
+            best = self._steps(optimisation, best)
+            self.record.stage = "check"
+            self._keeper.save(self.record, _state(optimisation, best))
+        optimisation.adopt(best if self.record.stale else None)
+        return self.record
+
+    def _steps(self, optimisation: Optimisation, best: list[torch.Tensor]) -> list[torch.Tensor]:
+        settings, record = self.settings, self.record
+        limit = None if self.task.limit_s is None else max(1.0, self.task.limit_s - self._reserve_s)
+        pace = Pace(settings.steps, limit, record.seconds.get("learn", 0.0))
+        while (fraction := pace.fraction(record.step)) < 1.0:
+            generator = torch.Generator().manual_seed(child_seed(self.task.seed, "learn", record.step))
+            loss = self._matched.loss(self._batch(generator), generator).mean()
+            rate = min(1.0, (record.step + 1) / settings.warmup) * (1.0 - (1.0 - settings.final_rate) * fraction)
+            self._keeper.count(record, optimisation.step(loss, rate))
+            record.step += 1
+            record.seconds["learn"] = pace.elapsed_s
+            if record.step % settings.check_every == 0:
+                best = self._validate(optimisation, best)
+            if record.step % _REPORT_EVERY == 0:
+                self._report(fraction)
+            self._keeper.save_if_due(record, lambda kept=best: _state(optimisation, kept))  # type: ignore[misc]
+        best = self._validate(optimisation, best)
+        self._choose(record.curve)
+        return best
+
+    def _batch(self, generator: torch.Generator) -> torch.Tensor:
+        """``batch`` training frames, each as often as its weight says."""
+        rows = len(self._training)
+        if self._cumulative is None:
+            return self._training[torch.randint(0, rows, (self.settings.batch,), generator=generator)]
+        where = torch.rand(self.settings.batch, generator=generator, dtype=torch.float64)
+        return self._training[torch.searchsorted(self._cumulative, where, right=True).clamp_max(rows - 1)]
+
+    def _validate(self, optimisation: Optimisation, best: list[torch.Tensor]) -> list[torch.Tensor]:
+        """Note the averaged model's losses; returns the averaged parameters with the lowest on held-out frames."""
+        with optimisation.averaged():
+            training, held_out = (
+                self._loss(x, w) for x, w in zip((self._training, self._held_out), self._weight, strict=True)
+            )
+        self.record.curve.append(
+            {"stage": "learn", "step": self.record.step, "validation_loss": held_out, "train_loss": training}
+        )
+        if self.record.best is None or held_out < self.record.best:
+            self.record.best = held_out
+            return optimisation.mean()
+        return best
+
+    @torch.no_grad()
+    def _loss(self, x: torch.Tensor, weight: torch.Tensor) -> float:
+        """Mean loss of at most ``VALIDATION_FRAMES`` weighted frames, with the same times and noise every time."""
+        generator = torch.Generator().manual_seed(child_seed(self.task.seed, "validation"))
+        stride = -(-len(x) // VALIDATION_FRAMES)
+        some, share = x[::stride], weight[::stride]
+        losses = [self._matched.loss(piece, generator).double() for piece in torch.split(some, self.settings.batch)]
+        return float((torch.cat(losses) * share).sum() / share.sum())
+
+    def _choose(self, curve: list[dict[str, Any]]) -> None:
+        """Whether the parameters of the lowest held-out loss are better than the last ones (``record.stale``)."""
+        last = curve[-1]["validation_loss"]
+        lowest = self.record.best
+        if lowest is not None and not last <= lowest + WORSE * abs(lowest):
+            step = next(row["step"] for row in curve if row["validation_loss"] == lowest)
+            self.record.stale = 1
+            self.record.notes.append(
+                f"The loss of the held-out frames was lowest after {step} of {self.record.step} steps; "
+                "the parameters of then were kept. More frames would help."
+            )
+
+    def _report(self, fraction: float) -> None:
+        last = self.record.curve[-1] if self.record.curve else {}
+        figures = {"validation_loss": float(last["validation_loss"])} if last else {}
+        self.task.progress(ProgressEvent("learn", fraction, 1.0, "", figures))
+
+    # --- the check at the end --------------------------------------------------------------------------------------
+
+    def check(self, guard: Guard[SavedModel]) -> None:
+        """Fresh draws with their weights: effective sample size and, where there are states, the guard's finding."""
+        started = time.monotonic()
+        pieces: list[Draws] = []
+        done = 0
+        while done < self._draws:
+            generator = torch.Generator().manual_seed(child_seed(self.task.seed, "check", len(pieces)))
+            pieces.append(self.model.sample(min(self.model.piece, self._draws - done), generator))
+            done += len(pieces[-1].log_q)
+            self.task.progress(ProgressEvent("check", done, self._draws, "draws"))
+            self._keeper.stop_if_asked()
+        report = guard.judge(self.model, _joined(pieces))
+        self.record.states = [state.to_json() for state in report.states]
+        self.record.curve.append(
+            {
+                "stage": "check",
+                "step": self.record.step,
+                "ess": report.ess,
+                "ess_winsorised": report.ess_winsorised,
+                "guard": {state["name"]: state["disagreement_kt"] for state in self.record.states},
+            }
+        )
+        self.record.notes.extend(report.reasons)
+        self.record.guarded = report.passed
+        self.record.seconds["check"] = time.monotonic() - started
+
+    def _planned_check(self) -> tuple[int, float]:
+        """How many draws the check takes, and the seconds to keep for it where there is a time limit."""
+        draws, limit = self.settings.check_draws, self.task.limit_s
+        if limit is None:
+            return draws, 0.0
+        each = self._seconds_a_draw(draws)
+        frames = self.settings.check_frames if self.task.system.definition.state else 0
+        reserve = min(CHECK_SHARE * limit, each * (draws + frames))
+        affordable = int(reserve / max(each, 1e-9)) - frames
+        return min(draws, max(LEAST_DRAWS, affordable)), reserve
+
+    def _seconds_a_draw(self, most: int) -> float:
+        """Timed on as many draws at once as take a second, since few are dearer each than many."""
+        generator = torch.Generator().manual_seed(child_seed(self.task.seed, "timing"))
+        count = min(4, most)
+        while True:
+            started = time.monotonic()
+            self.model.sample(count, generator)
+            seconds = time.monotonic() - started
+            if seconds > _TIMED_S or 2 * count > min(most, self.model.piece):
+                return seconds / count
+            count *= 2
+
+
+def _weights(log_weight: FloatArray | None, rows: IntArray) -> torch.Tensor:
+    """Weights of the frames ``rows`` that sum to 1."""
+    chosen = np.zeros(len(rows)) if log_weight is None else log_weight[rows]
+    return torch.softmax(torch.as_tensor(chosen, dtype=torch.float64), 0)
+
+
+def _state(optimisation: Optimisation, best: list[torch.Tensor]) -> dict[str, torch.Tensor]:
+    return optimisation.state() | {f"best.{k}": value for k, value in enumerate(best)}
+
+
+def _joined(pieces: list[Draws]) -> Draws:
+    return Draws(
+        torch.cat([piece.positions for piece in pieces]),
+        torch.cat([piece.log_q for piece in pieces]).double(),
+        torch.cat([piece.in_domain for piece in pieces]),
+    )

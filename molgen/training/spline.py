@@ -1,0 +1,82 @@
+"""Training a spline flow: frames with their forces first, then fresh draws under the guard."""
+
+from typing import Any
+
+import numpy as np
+import torch
+
+from molgen.arrays import FloatArray
+from molgen.models.base import SavedModel
+from molgen.models.spline_flow import SplineFlow
+from molgen.observables.states import build_states
+from molgen.progress import ProgressEvent
+from molgen.training.guard import Guard, guard_rows, states_of_frames
+from molgen.training.labelled import LabelledFrames, label_frames
+from molgen.training.record import TrainingRecord
+from molgen.training.settings import TrainingSettings
+from molgen.training.task import TrainingTask, check_energies
+from molgen.training.trainer import Trainer
+
+
+class SplineTraining:
+    """See :class:`molgen.training.task.ModelTraining`."""
+
+    settings_class = TrainingSettings
+
+    def __init__(self, name: str = "spline") -> None:
+        self.name = name
+
+    def plan(self, settings: TrainingSettings, model: SavedModel, frames: int) -> dict[str, Any]:
+        """See :class:`molgen.training.task.ModelTraining`."""
+        assert isinstance(model, SplineFlow)
+        refine = settings.refine
+        checks = (refine.rounds // refine.guard_every + 2) * settings.guard_draws
+        numbers = model.chart.dimension
+        return {
+            "steps": settings.learn.steps + refine.rounds * refine.steps,
+            "evaluations_at_most": frames + refine.rounds * refine.draws * refine.pieces + checks,
+            "memory_mb": round((frames * numbers * 40 + settings.learn.batch * 4e5) / 1e6),
+        }
+
+    def run(self, model: SavedModel, task: TrainingTask) -> TrainingRecord:
+        """See :class:`molgen.training.task.ModelTraining`."""
+        assert isinstance(model, SplineFlow)
+        positions = np.asarray(task.frames.positions, dtype=np.float64)
+        labelled = self._label(model, task, positions)
+        trainer = Trainer(
+            model,
+            labelled.rows(torch.as_tensor(task.rows)),
+            labelled.rows(torch.as_tensor(task.held_out)),
+            self._guard(task, positions, labelled),
+            task.settings,
+            seed=task.seed,
+            directory=task.directory,
+            limit_s=task.limit_s,
+            progress=task.progress,
+            interruption=task.interruption,
+        )
+        return trainer.run()
+
+    def _label(self, flow: SplineFlow, task: TrainingTask, positions: FloatArray) -> LabelledFrames:
+        """All frames with their energies and slopes, after the whitening was fitted to those for training."""
+        flow.fit(torch.as_tensor(positions[task.rows]))
+        task.progress(ProgressEvent("label", 0, len(positions), "frames"))
+        labelled = label_frames(flow, positions, task.energy)
+        task.progress(ProgressEvent("label", len(positions), len(positions), "frames"))
+        check_energies(torch.isfinite(labelled.potential), len(positions))
+        weight = task.frames.total_log_weight
+        return labelled if weight is None else labelled.weighted(torch.as_tensor(weight))
+
+    def _guard(self, task: TrainingTask, positions: FloatArray, labelled: LabelledFrames) -> Guard[SplineFlow]:
+        states = build_states(task.system)
+        found = states_of_frames(task.system, states, positions)
+        kept = guard_rows(found, len(states.names), task.rows, task.held_out)
+        return Guard(
+            task.system,
+            states,
+            task.energy,
+            labelled.rows(torch.as_tensor(kept)),
+            found[kept],
+            task.frames.lineage[kept],
+            task.negligible,
+        )
