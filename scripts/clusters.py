@@ -2,7 +2,7 @@
 """Reference samples and mean energies of the clusters dw4, lj13 and lj55.
 
     python scripts/clusters.py reference dw4 -o dw4.json --steps 2000 --seed 1        # figures
-    python scripts/clusters.py reference lj13 -o lj13.json --steps 4000 --ship        # frames too, for data/systems/lj13
+    python scripts/clusters.py reference lj13 -o lj13.json --steps 4000 --ship        # and data/systems/lj13
     python scripts/clusters.py reference lj13 -o deep.json --steps 2000 --depth 2
 
 Parallel tempering with Metropolised Hamiltonian moves (S. Duane et al., doi:10.1016/0370-2693(87)91197-X; swaps:
@@ -12,7 +12,7 @@ mean of u is that over lanes, and the runs must agree in u and in the radius of 
 before anything is shipped. Step sizes adapt during the first fifth, which is thrown away, and are fixed then.
 
 The potential counts each pair once with the depth of its ``system.toml``; ``--depth`` replaces that of Lennard-Jones,
-since public codes differ by a factor of two. ``--dynamics 2ns`` compares with ``molgen simulate --plain`` of that length.
+since public codes differ by a factor of two. ``--dynamics 2ns`` compares with ``molgen simulate --plain``.
 """
 
 import argparse

@@ -189,6 +189,23 @@ def test_conformers_are_a_table(workflows: Any, molgen_command: Command, capsys:
     assert workflows.calls[-1][0] == "plan_conformers"
 
 
+def test_evaluate_is_a_table(workflows: Any, molgen_command: Command, capsys: Captured) -> None:
+    line = ("evaluate", "model", "md1", "md2", "--forces")
+    assert molgen_command(*line, "--frames", "50", "--noise", "0.01", "--noise", "0.02", "-o", "out") == 0
+    ((name, arguments, options),) = workflows.calls
+    assert (name, arguments) == ("evaluate", (Path("model"), [Path("md1"), Path("md2")], Path("out")))
+    assert (options["forces"], options["frames"], options["noise"]) == (True, 50, [0.01, 0.02])
+    text = capsys.readouterr().out
+    for shown in ("exact score of the spline model", "all (66)", "0.9877", "1.0123 ± 0.0045", "345.6", "  - These are"):
+        assert shown in text
+    assert molgen_command(*line, "--json", "-q") == 0
+    assert json.loads(capsys.readouterr().out)["rows"][0]["slope"] == 1.0123
+    assert workflows.calls[-1][1][2] is None
+    assert workflows.calls[-1][2]["noise"] is None
+    assert molgen_command(*line, "--dry-run") == 0
+    assert workflows.calls[-1][0] == "plan_evaluation"
+
+
 def test_train_prints_the_states(workflows: Any, molgen_command: Command, capsys: Captured) -> None:
     trained = {"frames": 10, "state_conditions": {"s1": "phi < 0deg", "s2": "phi >= 0deg"}}
     original = workflows.work("train")
