@@ -30,7 +30,9 @@ class EnsembleHeader:
     """What a file of draws says about itself.
 
     ``measure`` names the space on which ``log_q`` is a density. ``kind`` is ``model`` for draws of a generative
-    model and ``equilibrium`` for frames of the target (with ``log_weight`` where they carry weights).
+    model and ``equilibrium`` for frames of the target (with ``log_weight`` where they carry weights). ``bias`` is
+    None, or the ``text`` of the bias that the draws were pushed by and the ``method``; with ``guided`` log_q is the
+    density of the draws as they are, so that weights to the target are −u − log_q as always.
     """
 
     system_record: Mapping[str, Any]
@@ -38,7 +40,7 @@ class EnsembleHeader:
     measure: Measure
     model_sha256: str | None = None
     seed: int | None = None
-    bias: None = None
+    bias: Mapping[str, Any] | None = None
     evaluations: Mapping[str, int] = field(default_factory=dict)
     kind: Literal["model", "equilibrium"] = "model"
     dim: int = 3

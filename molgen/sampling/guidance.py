@@ -1,23 +1,30 @@
 """Guidance: a bias drives the velocity field of a continuous flow, whose density stays exact.
 
-    dx/dt = v(x, t) − s(t) c(g(x)),    g(x) = ∇_x B(scale·x),    c(g) = g / √(1 + |g|²/limit²)
+    dx/dt = v(x, t) + c(d),    c(d) = d / √(1 + |d|²/limit²),
+    d = −Σ_j s(t) ∇_x B_j / (1 + s(t) K_j |∇_x s_j|²/rate)
 
-in standard coordinates x = centred positions / scale, with t from 0 (noise) to 1 (data). The sum is again a velocity
-field: its density follows from its own Jacobian, that of the drift (the Hessian of the bias) included, and is exact for
-any strength. What the strength changes is where the draws lie and how even their weights are.
+in standard coordinates x = centred positions / scale, with t from 0 (noise) to 1 (data), for a bias that is the sum of
+B_j(s_j(scale·x)) of curvature at most K_j. The sum is again a velocity field: its density follows from its own
+Jacobian, that of the drift (second derivatives of the bias) included, and is exact for any strength. What the strength
+changes is where the draws lie and how even their weights are.
 
 For x_t = (1 − t) z + t x₁ the flow of q e^{−B} has the additional velocity ((1 − t)/t) ∇ ln E[e^{−B(x₁)} | x_t],
 to leading order in 1 − t that is −((1 − t)/t) ∇B(x_t): strength 1. Frames at small t are nearly noise, in which a
 collective variable means nothing, so the drift begins at ``start``.
+
+The denominator is what an implicit step has: a variable moves towards where its bias is least at no more than
+``rate`` e-folds a unit of time however stiff the bias and however steep the variable, so that the steps of the flow,
+which are few, stay invertible. It is smooth, as is the bound c on the speed; nothing is cut off.
 """
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol, cast
 
 import torch
-from pydantic import Field, NonNegativeFloat, PositiveFloat
+from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt
 
-from molgen.bias.base import Bias
+from molgen.bias.base import VariableBias
 from molgen.settings import Settings
 
 
@@ -25,13 +32,16 @@ class GuidanceSettings(Settings):
     """How a bias is applied.
 
     s(t) = ``strength`` · (1 − t)/t · S((t − ``start``)/((1 − ``start``)/2)), S(a) = 3a² − 2a³ held at 0 and 1: nothing
-    before ``start``, the whole of it halfway from there to the end. ``limit`` bounds |c(g)| of a frame, in kT per
-    standard unit.
+    before ``start``, the whole of it halfway from there to the end. ``rate`` bounds the relaxation of each variable,
+    per unit of time, ``limit`` the speed of a frame, in standard units per unit of time. The guided flow takes
+    ``refine`` steps for one of the model.
     """
 
     strength: NonNegativeFloat = 1.0
     start: float = Field(default=0.3, gt=0.0, lt=1.0)
-    limit: PositiveFloat = 10.0
+    rate: PositiveFloat = 4.0
+    limit: PositiveFloat = 20.0
+    refine: PositiveInt = 2
 
 
 class VelocityField(Protocol):
@@ -48,13 +58,13 @@ class VelocityField(Protocol):
 
 @dataclass(frozen=True)
 class GuidedField:
-    """A :class:`VelocityField` with the drift of a ``bias`` added; ``scale`` in nm, the drift in double precision.
+    """A :class:`VelocityField` with the drift of biases ``terms`` added; ``scale`` in nm, the drift in float64.
 
-    The drift has no mean over particles, since no bias changes under translation, and turns with the frame.
+    The drift has no mean over particles, since no variable changes under translation, and turns with the frame.
     """
 
     base: VelocityField
-    bias: Bias
+    terms: Sequence[VariableBias]
     scale: float
     settings: GuidanceSettings
 
@@ -68,43 +78,43 @@ class GuidedField:
     def field(self, x: torch.Tensor, t: torch.Tensor) -> torch.Tensor:
         """See :class:`VelocityField`."""
         velocity = self.base.field(x, t)
-        factor = self._factor(t, x)
-        if not bool((factor != 0).any()):
+        factor = self._factor(t)
+        if not bool((factor > 0).any()):
             return velocity
-        return velocity - factor * self._clipped(x.double()).to(x.dtype)
+        return velocity + self._drift(x.double(), factor).to(velocity)
 
     def field_with_jacobian(self, x: torch.Tensor, t: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """See :class:`VelocityField`."""
+        """See :class:`VelocityField`; forward over reverse, one direction at a time for all rows together."""
         velocity, jacobian = self.base.field_with_jacobian(x, t)
-        factor = self._factor(t, x)
-        if not bool((factor != 0).any()):
+        factor = self._factor(t)
+        if not bool((factor > 0).any()) or not len(x):
             return velocity, jacobian
-        drift, derivative = self._clipped_with_jacobian(x.double())
-        return velocity - factor * drift.to(x.dtype), jacobian - factor * derivative.to(x.dtype)
-
-    def _factor(self, t: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
-        """s(t) as (n, 1, 1) or (1, 1, 1)."""
-        times = torch.as_tensor(t, dtype=torch.float64, device=x.device).reshape(-1, 1, 1)
-        return self.schedule(times).to(x.dtype)
-
-    def _clipped(self, x: torch.Tensor) -> torch.Tensor:
-        """c(g(x)) (n, N, D): rows of a batch do not touch, so that the gradient of the sum holds each row's own."""
-
-        def total(positions: torch.Tensor) -> torch.Tensor:
-            return self.bias.reduced(self.scale * positions).sum()
-
-        gradient = cast(torch.Tensor, torch.func.grad(total)(x))
-        square = gradient.square().sum((-2, -1), keepdim=True) / self.settings.limit**2
-        return gradient / torch.sqrt(1.0 + square)
-
-    def _clipped_with_jacobian(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """c(g(x)) and its derivative (n, N·D, N·D): forward over reverse, one direction for all rows at a time."""
-        n, size = len(x), x[0].numel()
-        units = torch.eye(size, dtype=x.dtype, device=x.device)
+        precise, n, size = x.double(), len(x), x[0].numel()
+        units = torch.eye(size, dtype=torch.float64, device=x.device)
         directions = units.reshape(size, 1, *x.shape[1:]).expand(size, *x.shape)
 
         def along(direction: torch.Tensor) -> torch.Tensor:
-            return cast(torch.Tensor, torch.func.jvp(self._clipped, (x,), (direction,))[1])
+            return cast(torch.Tensor, torch.func.jvp(lambda y: self._drift(y, factor), (precise,), (direction,))[1])
 
-        columns = torch.func.vmap(along)(directions) if n else x.new_zeros(size, *x.shape)
-        return self._clipped(x), columns.reshape(size, n, size).permute(1, 2, 0)
+        columns = torch.func.vmap(along)(directions)
+        derivative = columns.reshape(size, n, size).permute(1, 2, 0)
+        return velocity + self._drift(precise, factor).to(velocity), jacobian + derivative.to(jacobian)
+
+    def _factor(self, t: torch.Tensor) -> torch.Tensor:
+        """s(t) as (n, 1, 1)."""
+        return self.schedule(t.double().reshape(-1, 1, 1))
+
+    def _drift(self, x: torch.Tensor, factor: torch.Tensor) -> torch.Tensor:
+        """c(d) (n, N, D); rows of a batch do not touch, so that the gradient of a sum holds each row's own."""
+        total = torch.zeros_like(x)
+        for term in self.terms:
+            slope = _gradient(lambda y, term=term: term.reduced(self.scale * y).sum(), x)
+            steep = _gradient(lambda y, term=term: term.cv(self.scale * y).sum(), x)
+            stiffness = term.curvature_bound * steep.square().sum((-2, -1), keepdim=True)
+            total = total - factor * slope / (1.0 + factor * stiffness / self.settings.rate)
+        square = total.square().sum((-2, -1), keepdim=True) / self.settings.limit**2
+        return total / torch.sqrt(1.0 + square)
+
+
+def _gradient(function: Callable[[torch.Tensor], torch.Tensor], x: torch.Tensor) -> torch.Tensor:
+    return cast(torch.Tensor, torch.func.grad(function)(x))

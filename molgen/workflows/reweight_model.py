@@ -1,6 +1,7 @@
 """Finding the model that drew an ensemble, and its log-density as a function of arrays."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -38,7 +39,7 @@ def find_model(ensemble: Path, header: EnsembleHeader, model: Path | None) -> "L
                 f"The model in {model} is of {loaded.system.name}, not of the ensemble's system and force field.",
                 "Give the model that drew the ensemble.",
             )
-        return loaded
+        return _as_drawn(loaded, header, ensemble)
     if header.kind != "model" or not ensemble.is_dir():
         return None
     remembered = read_manifest(ensemble, "sample").config.get("model")
@@ -47,10 +48,20 @@ def find_model(ensemble: Path, header: EnsembleHeader, model: Path | None) -> "L
     for candidate in (Path(remembered), ensemble / remembered, ensemble.parent / remembered):
         if candidate.is_dir():
             try:
-                return _load(candidate)
+                found = _load(candidate)
             except InputError:
                 return None
+            return _as_drawn(found, header, ensemble)
     return None
+
+
+def _as_drawn(loaded: "LoadedModel", header: EnsembleHeader, source: Path) -> "LoadedModel":
+    """The model as it drew the ensemble: under guidance, if the header says so."""
+    if header.bias is None:
+        return loaded
+    from molgen.sampling.guided_flow import model_of_record
+
+    return replace(loaded, model=model_of_record(loaded.model, header.bias, loaded.system, str(source)))
 
 
 def log_density(loaded: "LoadedModel") -> Callable[[FloatArray], FloatArray]:
