@@ -54,12 +54,9 @@ def match_labels(positions: AnyFloatArray, system: System) -> tuple[AnyFloatArra
     The counts are frames by centre (index of the atom). The argument is not changed; where nothing has to be exchanged
     it is returned itself. Frames that are not finite stay as they are.
     """
-    domain = domain_of(system)
-    watches = [_Watch(atoms, sign) for atoms, sign in zip(domain.centres, domain.signs, strict=True)]
-    watches += [_Watch(atoms, angle, torsion=True) for atoms, angle in zip(domain.planar, domain.angles, strict=True)]
-    if not isinstance(system, MolecularSystem) or not watches:
+    watches, tasks = _tasks(system)
+    if not tasks:
         return positions, {}
-    tasks = [(e, watch) for e in exchanges_of(system.topology) for watch in watches if watch.turned_by(e)]
     everyone = np.arange(positions.shape[1])
     suspects = np.zeros(len(positions), dtype=np.bool_)
     for watch in {watch for _, watch in tasks}:
@@ -71,6 +68,22 @@ def match_labels(positions: AnyFloatArray, system: System) -> tuple[AnyFloatArra
     matched = positions.copy()
     matched[suspects] = np.take_along_axis(positions[suspects], order[:, :, None], axis=1)
     return matched, relabelled
+
+
+def movable_labels(system: System) -> int:
+    """At how many centres and planar bonds an exchange of equal branches changes the structure's labels: each has two
+    images, of which one is the system's."""
+    return len({watch for _, watch in _tasks(system)[1]})
+
+
+def _tasks(system: System) -> tuple[list[_Watch], list[tuple[Exchange, _Watch]]]:
+    """What the domain of ``system`` watches, and which exchanges turn which of it."""
+    if not isinstance(system, MolecularSystem):
+        return [], []
+    domain = domain_of(system)
+    watches = [_Watch(atoms, sign) for atoms, sign in zip(domain.centres, domain.signs, strict=True)]
+    watches += [_Watch(atoms, angle, torsion=True) for atoms, angle in zip(domain.planar, domain.angles, strict=True)]
+    return watches, [(e, watch) for e in exchanges_of(system.topology) for watch in watches if watch.turned_by(e)]
 
 
 @lru_cache(maxsize=16)

@@ -6,7 +6,11 @@ from typing import Any
 from molgen.errors import InputError
 from molgen.settings import nearest_hint
 
-MODELS: dict[str, str] = {"spline": "molgen.models.spline_flow:SplineFlow"}
+MODELS: dict[str, str] = {
+    "spline": "molgen.models.spline_flow:SplineFlow",
+    "flow-matching": "molgen.models.flow_matching:FlowMatching",
+    "diffusion": "molgen.models.diffusion:Diffusion",
+}
 """Name of a model ↦ ``module:Class``."""
 
 

@@ -7,7 +7,8 @@ import torch
 from pydantic import Field, PositiveFloat, PositiveInt
 from torch import nn
 
-from molgen.networks.products import ClosedFormProduct, Features
+from molgen.networks.jacobian import output_and_jacobian
+from molgen.networks.products import ClosedFormProduct, Features, mix
 from molgen.settings import Settings
 
 
@@ -34,90 +35,148 @@ def time_features(time: torch.Tensor, count: int = 8) -> torch.Tensor:
 
 
 class EquivariantNetwork(nn.Module):
-    """Vectors (n, N, 3) of positions (n, N, 3), times (n,) and kinds of particles (N,).
+    """Vectors (n, N, 3) of positions (n, N, 3), times (n,) and conditions (n, ``conditions``).
 
-    Rotations turn the output, translations leave it, and a permutation of particles of one kind permutes it. Without
-    ``chiral`` a reflection reflects it. The output starts at zero.
+    ``kinds`` (N,) are classes of particles and ``pairs`` (N, N, symmetric) classes of pairs, both from 0. Rotations
+    turn the output, translations leave it, and a permutation that keeps kinds and pairs permutes it. Without ``chiral``
+    a reflection reflects it. The output has zero mean over the particles and starts at zero. Positions are divided by
+    the buffer ``scale``, the particles' spread.
     """
 
     _TIME = 8
 
-    def __init__(self, kinds: tuple[int, ...], settings: EquivariantSettings) -> None:
+    def __init__(
+        self,
+        kinds: tuple[int, ...],
+        pairs: tuple[tuple[int, ...], ...],
+        settings: EquivariantSettings,
+        conditions: int = 0,
+    ) -> None:
         super().__init__()
-        self.settings = settings
+        self.settings, self.conditions = settings, conditions
         self.register_buffer("kinds", torch.tensor(kinds, dtype=torch.long))
+        self.register_buffer("pairs", torch.tensor(pairs, dtype=torch.long))
         self.register_buffer("scale", torch.ones(()))
-        count = max(kinds) + 1
-        time = 2 * self._TIME
-        self.embedding = nn.Embedding(count, settings.scalars)
+        self.register_buffer("same", torch.eye(len(kinds)), persistent=False)
+        classes = (max(kinds) + 1, max(max(row) for row in pairs) + 1)
+        self.embedding = nn.Embedding(classes[0], settings.scalars)
         self.time = nn.Sequential(
-            nn.Linear(time, settings.scalars), nn.SiLU(), nn.Linear(settings.scalars, settings.scalars)
+            nn.Linear(2 * self._TIME + conditions, settings.scalars),
+            nn.SiLU(),
+            nn.Linear(settings.scalars, settings.scalars),
         )
-        self.layers = nn.ModuleList(_Layer(settings, count) for _ in range(settings.layers))
+        self.layers = nn.ModuleList(
+            EquivariantLayer(settings, 0 if k == 0 else settings.vectors, classes) for k in range(settings.layers)
+        )
         self.readout = nn.Linear(settings.vectors, 1, bias=False)
         nn.init.zeros_(self.readout.weight)
 
     kinds: torch.Tensor
+    pairs: torch.Tensor
     scale: torch.Tensor
+    same: torch.Tensor
 
-    def forward(self, positions: torch.Tensor, time: torch.Tensor) -> torch.Tensor:
-        """See the class; ``scale`` is the particles' spread, by which positions are divided."""
-        x = (positions - positions.mean(1, keepdim=True)) / self.scale
-        difference = x[:, None] - x[:, :, None]
-        square = difference.square().sum(-1)
-        apart = ~torch.eye(x.shape[1], dtype=torch.bool, device=x.device)
-        # The diagonal is replaced before the root, whose derivative at 0 would be infinite.
-        distance = torch.where(apart, square, torch.ones_like(square)).sqrt()
-        inverse = torch.where(apart, 1.0 / distance, torch.zeros_like(distance))
-        edges = self._radial(distance)
-        clock = self.time(time_features(time, self._TIME).to(x))
-        scalars = self.embedding(self.kinds)[None] + clock[:, None]
-        features: Features = (scalars, x.new_zeros(*x.shape[:2], self.settings.vectors, 3))
+    def forward(
+        self, positions: torch.Tensor, time: torch.Tensor, condition: torch.Tensor | None = None
+    ) -> torch.Tensor:
+        """See the class."""
+        x, distance, inverse = self.geometry(positions)
+        edges, clock = self.radial(distance), self.clock(time.to(x), condition)
+        features = self.start(clock)
         for layer in self.layers:
-            features = layer(features, x, inverse, edges, clock, self.kinds)
-        result: torch.Tensor = self.readout(features[1].transpose(-1, -2))[..., 0]
-        return result - result.mean(1, keepdim=True)
+            features = layer(features, x, inverse, layer.potential(edges, clock, self.kinds, self.pairs))
+        return self.finish(features[1])
 
-    def _radial(self, distance: torch.Tensor) -> torch.Tensor:
-        """Gaussians of the distance (n, N, N, radial)."""
-        width = self.settings.reach / self.settings.radial
-        centres = width * torch.arange(self.settings.radial, dtype=distance.dtype, device=distance.device)
-        return torch.exp(-0.5 * ((distance[..., None] - centres) / width).square())
+    def with_jacobian(
+        self, positions: torch.Tensor, time: torch.Tensor, condition: torch.Tensor | None = None
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """The output v (n, N, 3) and its Jacobian dv/dx (n, 3N, 3N); no gradients of parameters flow through them."""
+        return output_and_jacobian(self, positions, time, condition)
+
+    def geometry(self, positions: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """Centred and scaled positions x (n, 3, N), distances (n, N, N), 1 where i = j, and their inverse, 0 there."""
+        x = ((positions - positions.mean(1, keepdim=True)) / self.scale).transpose(1, 2).contiguous()
+        square = (x[:, :, :, None] - x[:, :, None]).square().sum(1)
+        # The diagonal is replaced before the root, whose derivative at 0 would be infinite.
+        distance = (square + self.same).sqrt()
+        return x, distance, (1.0 - self.same) / distance
+
+    def radial(self, distance: torch.Tensor) -> torch.Tensor:
+        """Gaussians of the distance (radial, n, N, N)."""
+        return torch.exp(-0.5 * self.steps(distance).square())
+
+    def steps(self, distance: torch.Tensor) -> torch.Tensor:
+        """Distances from the Gaussians' centres in units of their width (radial, n, N, N)."""
+        count = self.settings.radial
+        centres = torch.arange(count, dtype=distance.dtype, device=distance.device)
+        return (distance * (count / self.settings.reach))[None] - centres[:, None, None, None]
+
+    def clock(self, time: torch.Tensor, condition: torch.Tensor | None) -> torch.Tensor:
+        """What time and conditions say to all particles (scalars, n)."""
+        known = time_features(time, self._TIME)
+        embedded: torch.Tensor = self.time(known if condition is None else torch.cat([known, condition.to(time)], 1))
+        return embedded.T
+
+    def start(self, clock: torch.Tensor) -> Features:
+        """The features before the first layer: what kind each particle is, what time it is, and no vector at all."""
+        scalars = self.embedding(self.kinds).T[:, None] + clock[:, :, None]
+        return scalars, scalars.new_zeros(0, scalars.shape[1], 3, scalars.shape[2])
+
+    def finish(self, vectors: torch.Tensor) -> torch.Tensor:
+        """The output (n, N, 3) of the last vectors (vectors, n, 3, N)."""
+        result = mix(self.readout, vectors)[0]
+        return (result - result.mean(-1, keepdim=True)).transpose(1, 2)
 
 
-class _Layer(nn.Module):
-    """One round of messages: weights from distance, time and kinds; product; mixing; a gate; added to what was."""
+class EquivariantLayer(nn.Module):
+    """One round of messages: weights from distance, time and kinds; product; mixing; a gate; added to what was.
 
-    def __init__(self, settings: EquivariantSettings, kinds: int) -> None:
+    ``vectors`` channels come in (0 in the first layer) and ``settings.vectors`` go out.
+    """
+
+    # SiLU of so negative a number is exactly 0, and so is its derivative: a particle sends nothing to itself.
+    _SILENT = -1e4
+
+    def __init__(self, settings: EquivariantSettings, vectors: int, classes: tuple[int, int]) -> None:
         super().__init__()
         c0, c1, hidden = settings.scalars, settings.vectors, settings.hidden
-        self.product = ClosedFormProduct(c0, c1, chiral=settings.chiral)
+        self.product = ClosedFormProduct(c0, vectors, chiral=settings.chiral)
         self.radial = nn.Linear(settings.radial, hidden)
         self.clock = nn.Linear(c0, hidden, bias=False)
-        self.sender, self.receiver = nn.Embedding(kinds, hidden), nn.Embedding(kinds, hidden)
+        self.sender, self.receiver = nn.Embedding(classes[0], hidden), nn.Embedding(classes[0], hidden)
+        self.pair = nn.Embedding(classes[1], hidden)
         self.weights = nn.Parameter(torch.randn(self.product.weights, hidden) / math.sqrt(hidden))
-        self.mix_scalars = nn.Sequential(nn.Linear(self.product.scalars_out + c0, c0 + c1), nn.SiLU())
+        self.mix_scalars = nn.Linear(self.product.scalars_out + c0, c0 + c1)
         self.out_scalars = nn.Linear(c0 + c1, c0 + c1)
         self.mix_vectors = nn.Linear(self.product.vectors_out, c1, bias=False)
 
-    def forward(
-        self,
-        features: Features,
-        x: torch.Tensor,
-        inverse: torch.Tensor,
-        edges: torch.Tensor,
-        clock: torch.Tensor,
-        kinds: torch.Tensor,
-    ) -> Features:
-        n, particles = x.shape[:2]
-        pair = self.receiver(kinds)[:, None] + self.sender(kinds)[None]
-        hidden = nn.functional.silu(self.radial(edges) + self.clock(clock)[:, None, None] + pair[None])
-        weights = (self.weights @ hidden.reshape(n, particles * particles, -1).transpose(1, 2)).reshape(
-            n, -1, particles, particles
-        )
-        scalars, vectors = self.product(features, x, inverse, weights / math.sqrt(max(particles - 1, 1)))
-        mixed = self.out_scalars(self.mix_scalars(torch.cat([scalars, features[0]], -1)))
-        c0 = features[0].shape[-1]
-        gate = torch.sigmoid(mixed[..., c0:])
-        turned = self.mix_vectors(vectors.transpose(-1, -2)).transpose(-1, -2)
-        return features[0] + mixed[..., :c0], features[1] + gate[..., None] * turned
+    def forward(self, features: Features, x: torch.Tensor, inverse: torch.Tensor, potential: torch.Tensor) -> Features:
+        """New features of ``features``, at ``x`` (n, 3, N), with :meth:`potential` of the edges."""
+        plain, reduced = self.edge_weights(nn.functional.silu(potential), inverse)
+        scalars, vectors = self.product.sums(features, x, plain, reduced)
+        before = mix(self.mix_scalars, torch.cat([scalars, features[0]]))
+        return self.update(features, mix(self.out_scalars, nn.functional.silu(before)), mix(self.mix_vectors, vectors))
+
+    def potential(
+        self, edges: torch.Tensor, clock: torch.Tensor, kinds: torch.Tensor, pairs: torch.Tensor
+    ) -> torch.Tensor:
+        """The hidden units of the edges before their SiLU (hidden, n, N, N), from j to i."""
+        known = self.sender(kinds)[:, None] + self.receiver(kinds)[None] + self.pair(pairs)
+        silent = torch.eye(len(kinds), dtype=known.dtype, device=known.device)[..., None] * self._SILENT
+        result = mix(self.radial, edges) + mix(self.clock, clock)[:, :, None, None]
+        return result + (known + silent).permute(2, 0, 1)[:, None]
+
+    def edge_weights(self, hidden: torch.Tensor, inverse: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """(w1, w4) and (w3, w2, w5) / d of hidden units (hidden, n, N, N)."""
+        # The mean number of messages grows with N; their sum should not.
+        normalised = self.weights / math.sqrt(max(inverse.shape[-1] - 1, 1))
+        plain, directed = torch.split(normalised, [self.product.plain, self.product.weights - self.product.plain])
+        shape = hidden.shape[1:]
+        reduced = directed @ (hidden * inverse).flatten(1)
+        return (plain @ hidden.flatten(1)).unflatten(1, shape), reduced.unflatten(1, shape)
+
+    def update(self, features: Features, mixed: torch.Tensor, turned: torch.Tensor) -> Features:
+        """Features plus scalars and gated vectors."""
+        change, gate = torch.split(mixed, [features[0].shape[0], turned.shape[0]])
+        gated = torch.sigmoid(gate)[:, :, None] * turned
+        return features[0] + change, gated if len(features[1]) == 0 else features[1] + gated

@@ -8,6 +8,9 @@ edge and channel ("uvu" in e3nn's words), particle i receives the sum over j of
 which are the paths 0x0→0, 1x1→0, 0x1→1, 1x0→1 and 1x1→1 of e3nn with component normalisation (M. Geiger and T. Smidt,
 arXiv:2207.09453). The cross product is what tells a molecule from its mirror image; without it (``chiral`` False) the
 product is one of O(3), and particles in a plane stay there.
+
+Everything is laid out with channels first and particles last: a linear map of channels is then one large matrix
+product, and a sum over j a product of a few rows with a matrix of weights.
 """
 
 import math
@@ -19,7 +22,14 @@ import torch
 from torch import nn
 
 Features = tuple[torch.Tensor, torch.Tensor]
-"""Scalars (n, N, C0) and vectors (n, N, C1, 3)."""
+"""Scalars (C0, n, N) and vectors (C1, n, 3, N)."""
+
+
+def mix(linear: nn.Linear, channels: torch.Tensor) -> torch.Tensor:
+    """The linear map of the first axis (C, ...) instead of the last: one matrix product."""
+    flat = channels.flatten(1)
+    mixed = linear.weight @ flat if linear.bias is None else torch.addmm(linear.bias[:, None], linear.weight, flat)
+    return mixed.unflatten(1, channels.shape[1:])
 
 
 class EdgeProduct(Protocol):
@@ -32,10 +42,10 @@ class EdgeProduct(Protocol):
     def __call__(
         self, features: Features, positions: torch.Tensor, inverse: torch.Tensor, weights: torch.Tensor
     ) -> Features:
-        """Sums over j (n, N, ...) for features at ``positions`` (n, N, 3).
+        """Sums over j, as :data:`Features`, of particles at ``positions`` (n, 3, N).
 
-        ``inverse`` (n, N, N) is 1 / |x_j - x_i|, 0 where i = j; ``weights`` (n, weights, N, N) are indexed by i, then
-        j, and their diagonal is not used.
+        ``inverse`` (n, N, N) is 1 / |x_j - x_i|, 0 where i = j; ``weights`` (weights, n, N, N) are indexed by j, then
+        i, stand in the order w1, w4, w3, w2, w5, and their diagonal is not used.
         """
         ...
 
@@ -51,6 +61,7 @@ class ClosedFormProduct(nn.Module):
     def __init__(self, scalars: int, vectors: int, *, chiral: bool = True) -> None:
         super().__init__()
         self.scalars, self.vectors, self.chiral = scalars, vectors, chiral
+        self.plain = scalars + vectors
         self.weights = 2 * scalars + (3 if chiral else 2) * vectors
         self.scalars_out = scalars + vectors
         self.vectors_out = scalars + (2 if chiral else 1) * vectors
@@ -59,27 +70,32 @@ class ClosedFormProduct(nn.Module):
         self, features: Features, positions: torch.Tensor, inverse: torch.Tensor, weights: torch.Tensor
     ) -> Features:
         """See :class:`EdgeProduct`."""
-        s, v = features[0].transpose(1, 2), features[1].transpose(1, 2)  # (n, C, N), (n, C, N, 3)
-        x = positions[:, None]
-        weights = weights * (inverse > 0)[:, None].to(weights)
-        c0, c1 = self.scalars, self.vectors
-        plain, reduced = torch.split(weights, [c0 + c1, self.weights - c0 - c1], 1)
-        w1, w4 = torch.split(plain, [c0, c1], 1)
-        parts = [c0, c1, c1] if self.chiral else [c0, c1]
-        w3, w2, *rest = torch.split(reduced * inverse[:, None], parts, 1)
-        moved = w3 @ torch.cat([s[..., None] * x, s[..., None]], -1)
-        along = w2 @ torch.cat([(v * x).sum(-1, keepdim=True), v], -1)
-        scalars = [(w1 @ s[..., None])[..., 0], along[..., 0] - (along[..., 1:] * x).sum(-1)]
-        vectors = [math.sqrt(3.0) * (moved[..., :3] - x * moved[..., 3:]), w4 @ v]
+        plain, directed = torch.split(weights, [self.plain, self.weights - self.plain])
+        return self.sums(features, positions, plain * (inverse > 0).to(plain), directed * inverse)
+
+    def parts(self, directed: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        """w3, w2 and, if chiral, w5 of the weights of the paths in which r stands."""
+        return torch.split(directed, [self.scalars, self.vectors, self.vectors][: 3 if self.chiral else 2])
+
+    def sums(self, features: Features, positions: torch.Tensor, plain: torch.Tensor, reduced: torch.Tensor) -> Features:
+        """The product with ``plain`` = (w1, w4) and ``reduced`` = (w3, w2, w5) / d, whose diagonals are zero."""
+        s, v = features
+        x = positions[None]
+        w1, w4 = torch.split(plain, [self.scalars, self.vectors])
+        w3, w2, *rest = self.parts(reduced)
+        moved = torch.cat([s[:, :, None] * x, s[:, :, None]], 2) @ w3
+        along = torch.cat([(v * x).sum(2, keepdim=True), v], 2) @ w2
+        scalars = [(s[:, :, None] @ w1)[:, :, 0], along[:, :, 0] - (along[:, :, 1:] * x).sum(2)]
+        vectors = [math.sqrt(3.0) * (moved[:, :, :3] - x * moved[:, :, 3:]), v @ w4]
         if self.chiral:
             place = x.expand_as(v)
-            turned = rest[0] @ torch.cat([torch.linalg.cross(v, place), v], -1)
-            vectors.append(math.sqrt(1.5) * (turned[..., :3] - torch.linalg.cross(turned[..., 3:], place)))
-        return torch.cat(scalars, 1).transpose(1, 2), torch.cat(vectors, 1).transpose(1, 2)
+            turned = torch.cat([torch.linalg.cross(v, place, dim=2), v], 2) @ rest[0]
+            vectors.append(math.sqrt(1.5) * (turned[:, :, :3] - torch.linalg.cross(turned[:, :, 3:], place, dim=2)))
+        return torch.cat(scalars), torch.cat(vectors)
 
 
 class E3nnProduct(nn.Module):
-    """The same product by e3nn's general machinery: the oracle of :class:`ClosedFormProduct`, several times slower.
+    """The same product by e3nn's general machinery: the oracle of :class:`ClosedFormProduct`, many times slower.
 
     Made in double precision; move it with ``.to(dtype)``.
     """
@@ -111,20 +127,35 @@ class E3nnProduct(nn.Module):
     def forward(
         self, features: Features, positions: torch.Tensor, inverse: torch.Tensor, weights: torch.Tensor
     ) -> Features:
-        """See :class:`EdgeProduct`; the weights stand in the order of :class:`ClosedFormProduct`."""
+        """See :class:`EdgeProduct`."""
+        return self.gathered(*self.rows(features, positions, weights), positions.shape[-1])
+
+    def rows(self, features: Features, positions: torch.Tensor, weights: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        """e3nn's layout, one row an edge: features of the sender, the edge's harmonics, weights."""
         from e3nn import o3
 
-        n, particles = positions.shape[:2]
-        i, j = torch.nonzero(~torch.eye(particles, dtype=torch.bool), as_tuple=True)
-        # Squeezed into e3nn's layout: one row an edge, vectors flattened channel by channel.
-        rows = torch.cat([features[0][:, j], features[1][:, j].flatten(-2)], -1).flatten(0, 1)
-        edges = (positions[:, j] - positions[:, i]).flatten(0, 1)
-        harmonics = o3.spherical_harmonics(self._sphere, edges, normalize=True, normalization="component")
-        edge_weights = weights[:, :, i, j].transpose(1, 2).flatten(0, 1)
-        messages = self._product(rows, harmonics, edge_weights).unflatten(0, (n, len(i)))
-        summed = messages.new_zeros(n, particles, messages.shape[-1]).index_add_(1, i, messages)
+        j, i = _edges(positions.shape[-1])
+        scalars, vectors = features[0].permute(1, 2, 0), features[1].permute(1, 3, 0, 2)
+        senders = torch.cat([scalars[:, j], vectors[:, j].flatten(-2)], -1).flatten(0, 1)
+        vector = (positions[..., j] - positions[..., i]).transpose(1, 2).flatten(0, 1)
+        harmonics = o3.spherical_harmonics(self._sphere, vector, normalize=True, normalization="component")
+        return senders, harmonics, weights[:, :, j, i].flatten(1).T.contiguous()
+
+    def gathered(
+        self, senders: torch.Tensor, harmonics: torch.Tensor, weights: torch.Tensor, particles: int
+    ) -> Features:
+        """e3nn's own tensor product of :meth:`rows`, and its sums over j."""
+        i = _edges(particles)[1]
+        messages = self._product(senders, harmonics, weights).unflatten(0, (-1, len(i)))
+        summed = messages.new_zeros(len(messages), particles, messages.shape[-1]).index_add_(1, i, messages)
         scalars, vectors = torch.split(summed, [self.scalars_out, 3 * self.vectors_out], -1)
-        return scalars, vectors.reshape(n, particles, self.vectors_out, 3)
+        return scalars.permute(2, 0, 1), vectors.unflatten(-1, (self.vectors_out, 3)).permute(2, 0, 3, 1)
+
+
+def _edges(particles: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """Senders j and receivers i of all pairs of two particles."""
+    j, i = torch.nonzero(~torch.eye(particles, dtype=torch.bool), as_tuple=True)
+    return j, i
 
 
 @contextmanager

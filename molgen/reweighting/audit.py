@@ -137,7 +137,8 @@ def numerical_log_q(model: LatentModel, positions: FloatArray, fixed_pairs: Sequ
 
     Where the latent has 3N - 6 numbers, J is the full 3N × 3N map: three translations, three rotations ω × x and the
     columns ∂x/∂z. Its determinant does not depend on the frame in which the model places a molecule, and so carries
-    the factors of the first three atoms. Where it has N·D numbers, J is ∂x/∂z. NaN for any other number.
+    the factors of the first three atoms. Where it has N·D numbers, or (N - 1)·D on the subspace of centred frames, J is
+    ∂x/∂z. NaN for any other number.
 
     Where distances ``fixed_pairs`` are constants, z has as many numbers fewer and J is not square: the density is then
     one of delta(distances - constants) dx, and |det J|² is replaced by det(JᵀJ) / det(∇σ·∇σᵀ) with σ ↔ the distances.
@@ -155,7 +156,7 @@ def numerical_log_q(model: LatentModel, positions: FloatArray, fixed_pairs: Sequ
     n_particles, dim = positions.shape
     if dim == 3 and d == 3 * n_particles - 6 - len(fixed_pairs):
         jacobian = np.concatenate([_rigid_columns(placed[-1]), jacobian], axis=1)
-    elif d != n_particles * dim:
+    elif d not in (n_particles * dim, (n_particles - 1) * dim):
         return math.nan
     sign, log_determinant = np.linalg.slogdet(jacobian.T @ jacobian)
     if fixed_pairs:

@@ -7,12 +7,13 @@ from molgen.networks.equivariant import EquivariantNetwork, EquivariantSettings
 from tests.molecules import random_rotations
 
 KINDS = (0, 0, 1, 0, 1)
+PAIRS = ((0,) * 5,) * 5
 SMALL = EquivariantSettings(layers=2, scalars=8, vectors=4, radial=8, hidden=8)
 
 
 def network(chiral: bool = True, seed: int = 1) -> EquivariantNetwork:
     torch.manual_seed(seed)
-    made = EquivariantNetwork(KINDS, SMALL.model_copy(update={"chiral": chiral})).double()
+    made = EquivariantNetwork(KINDS, PAIRS, SMALL.model_copy(update={"chiral": chiral})).double()
     torch.nn.init.normal_(made.readout.weight)
     return made
 
@@ -51,7 +52,7 @@ def test_the_batch_and_the_time_matter_as_they_should() -> None:
 
 def test_it_starts_at_zero_and_derivatives_are_finite() -> None:
     torch.manual_seed(1)
-    fresh = EquivariantNetwork(KINDS, SMALL).double()
+    fresh = EquivariantNetwork(KINDS, PAIRS, SMALL).double()
     x, t = inputs()
     assert fresh(x, t).abs().max() == 0.0
     made = network()

@@ -1,0 +1,233 @@
+r"""Continuous flows: noise is carried to frames along an equivariant velocity field, by steps whose density is exact.
+
+Frames are centred and divided by their spread; noise is a standard normal on the same subspace. The model is the map
+that the steps make, not the differential equation they approximate, so that
+
+.. math:: \log q(x) = \log N(z) - \sum_k \log|\det \partial x_{k+1}/\partial x_k| - (N-1) D \ln(\text{scale})
+
+holds to rounding with any number of steps (:mod:`molgen.models.runge_kutta`); frames go back to noise by inverting
+each step. Velocities vanish on the centroid, where every step is the identity, so that the determinant in N D
+coordinates is the one on the subspace. Rotations: the noise is isotropic and the field equivariant, so q is invariant.
+"""
+
+import math
+from itertools import pairwise
+from typing import Annotated, ClassVar, Literal, Self
+
+import numpy as np
+import torch
+from pydantic import Field, PositiveInt
+from torch import nn
+
+from molgen.coordinates.cartesian import CartesianChart
+from molgen.models.base import Draws
+from molgen.models.runge_kutta import TABLEAUX, inverse_step, step, step_with_determinant
+from molgen.models.schedule import time_grid
+from molgen.networks.equivariant import EquivariantNetwork, EquivariantSettings
+from molgen.settings import Settings
+from molgen.systems.system import System
+
+PRECISION = {torch.float32: 2e-6, torch.float64: 1e-11}
+"""How closely a step is inverted (standard coordinates) by the type of the network."""
+MAX_POSITION = 1e3
+"""Draws with a coordinate beyond this (standard coordinates) have run away."""
+
+
+class ContinuousSettings(Settings):
+    """Shape of a continuous flow: its network and the steps from noise to frames.
+
+    The steps are part of the model: other steps make another density. ``crowding`` above 1 puts them closer to the
+    data; ``piece`` draws are made at a time.
+    """
+
+    network: EquivariantSettings = EquivariantSettings()
+    steps: PositiveInt = 8
+    scheme: Literal["euler", "midpoint", "heun", "rk4"] = "rk4"
+    crowding: Annotated[float, Field(ge=1.0)] = 1.0
+    piece: PositiveInt = 250
+    coupling_block: PositiveInt = 4
+
+
+class ContinuousFlow(nn.Module):
+    """A generative model of one system (see the module); subclasses say what the network's output means.
+
+    :class:`molgen.models.base.GenerativeModel` in full. The network computes in the type of its parameters, the state
+    and the determinants are in float64.
+    """
+
+    settings_class: ClassVar[type[ContinuousSettings]] = ContinuousSettings
+
+    def __init__(self, system: System, settings: ContinuousSettings, generator: torch.Generator | None = None) -> None:
+        super().__init__()
+        self.settings = settings
+        self.chart = CartesianChart(system)
+        self.measure = self.chart.measure
+        shape = settings.network.model_copy(update={"chiral": self.chart.chiral and settings.network.chiral})
+        with torch.random.fork_rng(devices=[]):
+            # Parameters are initialised by torch's global generator; it is seeded here and put back afterwards.
+            seed = torch.randint(2**62, (1,), generator=generator).item() if generator is not None else 0
+            torch.manual_seed(int(seed))
+            self.network = EquivariantNetwork(self.chart.kinds, self.chart.pairs, shape)
+        self.register_buffer("scale", torch.ones((), dtype=torch.float64))
+        self._grid = time_grid(settings.steps, settings.crowding)
+        self._tableau = TABLEAUX[settings.scheme]
+
+    scale: torch.Tensor
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """Floating-point type of the network."""
+        return self.network.readout.weight.dtype
+
+    def double(self) -> Self:
+        """The model with a network in float64."""
+        self.network.double()
+        return self
+
+    def float(self) -> Self:
+        """The model with a network in float32."""
+        self.network.float()
+        return self
+
+    # --- what a subclass says --------------------------------------------------------------------------------------
+
+    def field(self, x: torch.Tensor, t: torch.Tensor) -> torch.Tensor:
+        """Velocity (n, N, D) at standard coordinates (n, N, D) and times (n,) from 0 (noise) to 1 (data)."""
+        raise NotImplementedError
+
+    def field_with_jacobian(self, x: torch.Tensor, t: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Velocity (n, N, D) and its Jacobian (n, N D, N D)."""
+        raise NotImplementedError
+
+    def loss(self, x: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+        """What training makes smaller, a number a frame (n,), for frames in standard coordinates (n, N, D)."""
+        raise NotImplementedError
+
+    # --- standard coordinates --------------------------------------------------------------------------------------
+
+    def fit(self, positions: torch.Tensor) -> None:
+        """Set :attr:`scale` to the spread of frames (n, N, D) about their centroids."""
+        centred = positions.double() - positions.double().mean(1, keepdim=True)
+        variance = centred.square().sum() / (len(centred) * self.chart.dimension)
+        self.scale.copy_(variance.sqrt())
+
+    def standardise(self, positions: torch.Tensor) -> torch.Tensor:
+        """Standard coordinates (n, N, D) of frames with the labels of the system's structure."""
+        centred = positions.double() - positions.double().mean(1, keepdim=True)
+        return centred / self.scale
+
+    def noise(self, n: int, generator: torch.Generator) -> torch.Tensor:
+        """``n`` draws (n, N, D) of the standard normal on the centred subspace, in float64."""
+        shape = (n, self.chart.particles, self.chart.dim)
+        z = torch.randn(shape, generator=generator, dtype=torch.float64)
+        return z - z.mean(1, keepdim=True)
+
+    def network_with_jacobian(self, x: torch.Tensor, t: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """The network's vectors (n, N, D) and their Jacobian (n, N D, N D) in the space the particles live in."""
+        vectors, jacobian = self.network.with_jacobian(self._in_space(x), t.to(self.dtype))
+        n, count, dim = x.shape
+        kept = jacobian.reshape(n, count, 3, count, 3)[:, :, :dim, :, :dim]
+        return vectors[..., :dim].to(x), kept.reshape(n, count * dim, count * dim).to(x)
+
+    def network_vectors(self, x: torch.Tensor, t: torch.Tensor) -> torch.Tensor:
+        """The network's vectors (n, N, D)."""
+        vectors: torch.Tensor = self.network(self._in_space(x), t.to(self.dtype))
+        return vectors[..., : x.shape[2]].to(x)
+
+    def _in_space(self, x: torch.Tensor) -> torch.Tensor:
+        """Positions in three dimensions and the network's type; particles in a plane stay in it without ``chiral``."""
+        missing = 3 - x.shape[2]
+        x = x.to(self.dtype)
+        return torch.nn.functional.pad(x, (0, missing)) if missing else x
+
+    # --- the map ---------------------------------------------------------------------------------------------------
+
+    def forwards(self, z: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Standard coordinates (n, N, D) of noise (n, N, D), and log |dx/dz| (n,); ``nan`` for a run-away."""
+        x, total = z.flatten(1), z.new_zeros(len(z))
+        for start, stop in pairwise(self._grid):
+            x, log_determinant = step_with_determinant(self._flat_jacobian, x, start, stop - start, self._tableau)
+            total = total + log_determinant
+            x, total = _stopped(x, total)
+        return x.reshape(z.shape), total
+
+    def backwards(self, x: torch.Tensor) -> torch.Tensor:
+        """Noise (n, N, D) of standard coordinates (n, N, D); ``nan`` where a step could not be inverted."""
+        y = x.flatten(1)
+        for start, stop in reversed(list(pairwise(self._grid))):
+            y, found = inverse_step(self._flat, y, start, stop - start, self._tableau, tolerance=PRECISION[self.dtype])
+            y = torch.where(found[:, None], y, torch.nan)
+        return y.reshape(x.shape)
+
+    def without_density(self, z: torch.Tensor) -> torch.Tensor:
+        """Standard coordinates of noise: :meth:`forwards` without the determinants, many times cheaper."""
+        x = z.flatten(1)
+        for start, stop in pairwise(self._grid):
+            x = step(self._flat, x, start, stop - start, self._tableau)
+        return x.reshape(z.shape)
+
+    def _flat(self, x: torch.Tensor, t: torch.Tensor) -> torch.Tensor:
+        return self.field(x.reshape(len(x), self.chart.particles, self.chart.dim), t).flatten(1)
+
+    def _flat_jacobian(self, x: torch.Tensor, t: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        velocity, jacobian = self.field_with_jacobian(x.reshape(len(x), self.chart.particles, self.chart.dim), t)
+        return velocity.flatten(1), jacobian
+
+    def log_noise(self, z: torch.Tensor) -> torch.Tensor:
+        """Log-density (n,) of noise (n, N, D) on the centred subspace."""
+        return -0.5 * z.square().sum((1, 2)) - 0.5 * self.chart.dimension * math.log(2.0 * math.pi)
+
+    @property
+    def _log_volume(self) -> torch.Tensor:
+        """log of the volume that standard coordinates are stretched by, less the images that share a density."""
+        return self.chart.dimension * self.scale.log() - self.chart.log_order
+
+    # --- the contract ----------------------------------------------------------------------------------------------
+
+    @torch.no_grad()
+    def sample(self, n: int, generator: torch.Generator) -> Draws:
+        """See :class:`molgen.models.base.GenerativeModel`; ``log_q`` is -inf for a draw that ran away."""
+        z = self.noise(n, generator)
+        parts = [self.forwards(rows) for rows in torch.split(z, self.settings.piece)]
+        x, total = torch.cat([part[0] for part in parts]), torch.cat([part[1] for part in parts])
+        log_q = self.log_noise(z) - total - self._log_volume
+        positions = self.chart.relabel(x * self.scale)
+        inside = torch.isfinite(log_q) & self.in_domain(positions)
+        return Draws(positions, torch.where(torch.isfinite(log_q), log_q, -torch.inf), inside)
+
+    @torch.no_grad()
+    def log_prob(self, positions: torch.Tensor) -> torch.Tensor:
+        """See :class:`molgen.models.base.GenerativeModel`; ``nan`` where the steps cannot be inverted."""
+        x = self.standardise(positions)
+        parts = []
+        for rows in torch.split(x, self.settings.piece):
+            z = self.backwards(rows)
+            parts.append(self.log_noise(z) - self.forwards(z)[1])
+        return torch.cat(parts) - self._log_volume
+
+    def in_domain(self, positions: torch.Tensor) -> torch.Tensor:
+        """See :class:`molgen.models.base.GenerativeModel`."""
+        frames = positions.detach().double().numpy()
+        finite = np.isfinite(frames).all(axis=(1, 2))
+        return torch.as_tensor(self.chart.domain.contains(frames) & finite)
+
+    @torch.no_grad()
+    def to_latent(self, positions: torch.Tensor) -> torch.Tensor:
+        """See :class:`molgen.models.base.GenerativeModel`."""
+        return self.chart.to_subspace(self.backwards(self.standardise(positions)))
+
+    @torch.no_grad()
+    def from_latent(self, latent: torch.Tensor) -> torch.Tensor:
+        """See :class:`molgen.models.base.GenerativeModel`."""
+        return self.without_density(self.chart.from_subspace(latent.double())) * self.scale
+
+    def latent_log_prob(self, latent: torch.Tensor) -> torch.Tensor:
+        """See :class:`molgen.models.base.GenerativeModel`."""
+        normal = -0.5 * latent.double().square().sum(1) - 0.5 * latent.shape[1] * math.log(2.0 * math.pi)
+        return normal + self.chart.log_order
+
+
+def _stopped(x: torch.Tensor, total: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Rows that ran away are held where they are finite: one of them must not spoil a batch."""
+    bad = ~torch.isfinite(x).all(1) | (x.abs().amax(1) > MAX_POSITION) | torch.isnan(total)
+    return torch.where(bad[:, None], torch.zeros_like(x), x), torch.where(bad, torch.nan, total)
