@@ -11,7 +11,7 @@ from safetensors.torch import load_file, save
 from molgen import __version__
 from molgen.errors import InputError
 from molgen.files import json_bytes, sha256_file, write_atomically
-from molgen.models.spline_flow import SplineFlow, SplineFlowSettings
+from molgen.models.spline_flow import SplineFlow
 from molgen.models.table import model_class
 from molgen.systems.record import system_from_record, system_record
 from molgen.systems.system import System
@@ -80,8 +80,9 @@ def load_model(directory: str | Path) -> LoadedModel:
         raise InputError(f"The system in {path / DESCRIPTION} was changed.", "Train the model again.")
     if system.temperature_k != description["temperature_k"]:
         raise InputError(f"{path / DESCRIPTION} gives two temperatures.", "Train the model again.")
-    settings = SplineFlowSettings.parse(description["settings"], source=str(path / DESCRIPTION))
-    model = model_class(description["model"])(system, settings)
+    kind = model_class(description["model"])
+    settings = kind.settings_class.parse(description["settings"], source=str(path / DESCRIPTION))
+    model = kind(system, settings)
     try:
         model.load_state_dict(load_file(path / WEIGHTS))
     except (RuntimeError, ValueError, SafetensorError) as error:

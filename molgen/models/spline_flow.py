@@ -48,6 +48,8 @@ class SplineFlow(nn.Module):
     The network computes in float32 (or whatever the parameters are), the chart and its volume element in float64.
     """
 
+    settings_class = SplineFlowSettings
+
     def __init__(self, system: System, settings: SplineFlowSettings, generator: torch.Generator | None = None) -> None:
         super().__init__()
         self.settings = settings

@@ -108,13 +108,13 @@ class GuidedField:
         """c(d) (n, N, D); rows of a batch do not touch, so that the gradient of a sum holds each row's own."""
         total = torch.zeros_like(x)
         for term in self.terms:
-            slope = _gradient(lambda y, term=term: term.reduced(self.scale * y).sum(), x)
-            steep = _gradient(lambda y, term=term: term.cv(self.scale * y).sum(), x)
+            slope, steep = (_gradient(function, self.scale * x) * self.scale for function in (term.reduced, term.cv))
             stiffness = term.curvature_bound * steep.square().sum((-2, -1), keepdim=True)
             total = total - factor * slope / (1.0 + factor * stiffness / self.settings.rate)
         square = total.square().sum((-2, -1), keepdim=True) / self.settings.limit**2
         return total / torch.sqrt(1.0 + square)
 
 
-def _gradient(function: Callable[[torch.Tensor], torch.Tensor], x: torch.Tensor) -> torch.Tensor:
-    return cast(torch.Tensor, torch.func.grad(function)(x))
+def _gradient(function: Callable[[torch.Tensor], torch.Tensor], positions: torch.Tensor) -> torch.Tensor:
+    """Gradient (n, N, D) of a number a frame."""
+    return cast(torch.Tensor, torch.func.grad(lambda frames: function(frames).sum())(positions))

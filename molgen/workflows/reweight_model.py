@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -61,7 +61,8 @@ def _as_drawn(loaded: "LoadedModel", header: EnsembleHeader, source: Path) -> "L
         return loaded
     from molgen.sampling.guided_flow import model_of_record
 
-    return replace(loaded, model=model_of_record(loaded.model, header.bias, loaded.system, str(source)))
+    guided: Any = model_of_record(loaded.model, header.bias, loaded.system, str(source))
+    return replace(loaded, model=guided)
 
 
 def log_density(loaded: "LoadedModel") -> Callable[[FloatArray], FloatArray]:
