@@ -32,6 +32,11 @@ def find_model(ensemble: Path, header: EnsembleHeader, model: Path | None) -> "L
     A model given by the user that cannot be read, or is of another system, is an ``InputError``; one that is merely
     remembered is not.
     """
+    if header.bias is not None and header.bias.get("method") != "guided":
+        raise InputError(
+            f"{ensemble} was drawn with a bias by {header.bias.get('method')!r}, whose density is not known here.",
+            "Draw it again with molgen sample --bias.",
+        )
     if model is not None:
         loaded = _load(model)
         if loaded.fingerprint != header.system_record["fingerprint"]:

@@ -88,6 +88,15 @@ def test_sample(workflows: Any, molgen_command: Command) -> None:
     assert (name, arguments, options["n"]) == ("sample", (Path("model"), Path("out")), 123)
 
 
+def test_sample_passes_the_bias(workflows: Any, molgen_command: Command) -> None:
+    line = "harmonic(phi, center=60deg, k=50 kJ/mol/rad^2)"
+    assert molgen_command(*COMMANDS["sample"], "--bias", line, "--method", "guided") == 0
+    assert molgen_command(*COMMANDS["sample"], "--bias", line, "--dry-run") == 0
+    (_, _, done), (_, _, planned) = workflows.calls
+    assert (done["bias"], done["method"]) == (line, "guided")
+    assert (planned["bias"], planned["method"]) == (line, "auto")
+
+
 def test_reweight_prints_table_verdict_and_report(workflows: Any, molgen_command: Command, capsys: Captured) -> None:
     assert molgen_command(*COMMANDS["reweight"], "--reference", "md-long", "--model", "m") == 0
     ((name, arguments, options),) = workflows.calls
