@@ -1,7 +1,7 @@
 """Guidance: a bias drives the velocity field of a continuous flow, whose density stays exact.
 
     dx/dt = v(x, t) + c(d),    c(d) = d / √(1 + |d|²/limit²),
-    d = −Σ_j s(t) ∇_x B_j / (1 + s(t) K_j |∇_x s_j|²/rate)
+    d = −Σ_j s(t) m_j ∇_x B_j / (1 + s(t) K_j |∇_x s_j|²/rate)
 
 in standard coordinates x = centred positions / scale, with t from 0 (noise) to 1 (data), for a bias that is the sum of
 B_j(s_j(scale·x)) of curvature at most K_j. The sum is again a velocity field: its density follows from its own
@@ -14,7 +14,8 @@ collective variable means nothing, so the drift begins at ``start``.
 
 The denominator is what an implicit step has: a variable moves towards where its bias is least at no more than
 ``rate`` e-folds a unit of time however stiff the bias and however steep the variable, so that the steps of the flow,
-which are few, stay invertible. It is smooth, as is the bound c on the speed; nothing is cut off.
+which are few, stay invertible. m_j = s_j/√(s_j² + δ²) for lengths, 1 for other variables, since a length has no
+direction to grow in where it is 0. All of it is smooth, as is the bound c on the speed; nothing is cut off.
 """
 
 from collections.abc import Callable, Sequence
@@ -34,7 +35,9 @@ class GuidanceSettings(Settings):
     s(t) = ``strength`` · (1 − t)/t · S((t − ``start``)/((1 − ``start``)/2)), S(a) = 3a² − 2a³ held at 0 and 1: nothing
     before ``start``, the whole of it halfway from there to the end. ``rate`` bounds the relaxation of each variable,
     per unit of time, ``limit`` the speed of a frame, in standard units per unit of time. The guided flow takes
-    ``refine`` steps for one of the model.
+    ``refine`` steps for one of the model, and at least 2 ``rate``, so that each can be inverted. ``base_share`` of the
+    draws come from the model without the bias, so that no draw weighs more than 1/``base_share`` of what it would
+    without.
     """
 
     strength: NonNegativeFloat = 1.0
@@ -42,6 +45,7 @@ class GuidanceSettings(Settings):
     rate: PositiveFloat = 4.0
     limit: PositiveFloat = 20.0
     refine: PositiveInt = 2
+    base_share: float = Field(default=0.1, ge=0.1, lt=1.0)
 
 
 class VelocityField(Protocol):
@@ -109,10 +113,22 @@ class GuidedField:
         total = torch.zeros_like(x)
         for term in self.terms:
             slope, steep = (_gradient(function, self.scale * x) * self.scale for function in (term.reduced, term.cv))
+            slope = slope * self._softening(term, x)
             stiffness = term.curvature_bound * steep.square().sum((-2, -1), keepdim=True)
             total = total - factor * slope / (1.0 + factor * stiffness / self.settings.rate)
         square = total.square().sum((-2, -1), keepdim=True) / self.settings.limit**2
         return total / torch.sqrt(1.0 + square)
+
+    def _softening(self, term: VariableBias, x: torch.Tensor) -> torch.Tensor | float:
+        """m = s/√(s² + δ²) (n, 1, 1) of a length s, 1 for other variables.
+
+        The gradient of a length has no direction where the length is 0, and frames pushed away from there would leave
+        a hole that no noise is carried to. δ is the bias's centre, or the spread of the frames where it has none.
+        """
+        if term.cv.unit != "nm":
+            return 1.0
+        value = term.cv(self.scale * x)[:, None, None]
+        return value / torch.sqrt(value.square() + float(getattr(term, "center", self.scale)) ** 2)
 
 
 def _gradient(function: Callable[[torch.Tensor], torch.Tensor], positions: torch.Tensor) -> torch.Tensor:

@@ -1,5 +1,10 @@
-"""A continuous flow under guidance: a generative model of its own, with the exact density of its own steps."""
+"""A continuous flow under guidance: a generative model of its own, with the exact density of its own steps.
 
+What `sample` draws from is its mixture with the plain model. The density is that of what is drawn, so that weights to
+the plain target are −u − log q, without the bias.
+"""
+
+import math
 from collections.abc import Mapping
 from typing import Any, Self
 
@@ -9,6 +14,7 @@ from torch import nn
 from molgen.bias.base import SumBias
 from molgen.bias.parsing import parse_bias
 from molgen.errors import InputError
+from molgen.models.base import Draws
 from molgen.models.continuous import ContinuousFlow
 from molgen.models.runge_kutta import TABLEAUX
 from molgen.models.schedule import time_grid
@@ -21,8 +27,7 @@ GUIDED = "guided"
 class GuidedFlow(ContinuousFlow):
     """The flow of ``base`` with the drift of ``bias``; sampling, log q and latent numbers are those of the guided map.
 
-    It shares the network and the spread of ``base``. Its density is that of what it draws: weights to the plain target
-    are −u − log q, without the bias.
+    It shares the network and the spread of ``base``.
     """
 
     def __init__(self, base: ContinuousFlow, bias: SumBias, settings: GuidanceSettings) -> None:
@@ -34,7 +39,8 @@ class GuidedFlow(ContinuousFlow):
         self.chart = base.chart
         self.measure = base.measure
         self.register_buffer("scale", base.scale)
-        self._grid = time_grid(settings.refine * base.settings.steps, base.settings.crowding)
+        steps = max(settings.refine * base.settings.steps, math.ceil(2.0 * settings.rate))
+        self._grid = time_grid(steps, base.settings.crowding)
         self._tableau = TABLEAUX[base.settings.scheme]
 
     @property
@@ -65,6 +71,57 @@ class GuidedFlow(ContinuousFlow):
         return self._guided.field_with_jacobian(x, t)
 
 
+class GuidedMixture:
+    """Draws of a guided flow with a share of the plain model's, and the density of both together.
+
+    log q = ln[(1 − a) q_guided + a q_base], a ↔ ``base_share``: a defensive mixture (T. Hesterberg, Technometrics 37,
+    185 (1995), doi:10.1080/00401706.1995.10484303). A window alone would leave what lies outside it to a few draws of
+    huge weight. Sampling and density are those of :class:`molgen.models.base.GenerativeModel`; there are no latent
+    numbers.
+    """
+
+    def __init__(self, guided: GuidedFlow) -> None:
+        self.guided = guided
+        self.measure = guided.measure
+        self.share = guided.guidance.base_share
+
+    @property
+    def piece(self) -> int:
+        """How many frames are best handled at a time."""
+        return self.guided.settings.piece
+
+    def sample(self, n: int, generator: torch.Generator) -> Draws:
+        """See :class:`molgen.models.base.GenerativeModel`; ``log_q`` is -inf where either density is unknown."""
+        plain = torch.rand(n, generator=generator) < self.share
+        count = int(plain.sum())
+        chart = self.guided.chart
+        positions = torch.empty(n, chart.particles, chart.dim, dtype=torch.float64)
+        log_q = torch.empty(n, dtype=torch.float64)
+        inside = torch.empty(n, dtype=torch.bool)
+        base = self.guided.base
+        if count < n:
+            drawn = self.guided.sample(n - count, generator)
+            positions[~plain], inside[~plain] = drawn.positions, drawn.in_domain
+            log_q[~plain] = self._together(drawn.log_q, base.log_prob(drawn.positions))
+        if count:
+            drawn = base.sample(count, generator)
+            positions[plain], inside[plain] = drawn.positions, drawn.in_domain
+            log_q[plain] = self._together(self.guided.log_prob(drawn.positions), drawn.log_q)
+        known = torch.isfinite(log_q)
+        return Draws(positions, torch.where(known, log_q, -torch.inf), inside & known)
+
+    def log_prob(self, positions: torch.Tensor) -> torch.Tensor:
+        """See :class:`molgen.models.base.GenerativeModel`."""
+        return self._together(self.guided.log_prob(positions), self.guided.base.log_prob(positions))
+
+    def in_domain(self, positions: torch.Tensor) -> torch.Tensor:
+        """See :class:`molgen.models.base.GenerativeModel`."""
+        return self.guided.in_domain(positions)
+
+    def _together(self, pushed: torch.Tensor, free: torch.Tensor) -> torch.Tensor:
+        return torch.logaddexp(math.log1p(-self.share) + pushed, math.log(self.share) + free)
+
+
 def guided_flow(model: object, bias: SumBias, settings: GuidanceSettings) -> GuidedFlow:
     """``model`` under guidance; ``InputError`` for one that has no velocity field for a bias to drive."""
     if not isinstance(model, ContinuousFlow):
@@ -80,7 +137,7 @@ def bias_record(bias: SumBias, settings: GuidanceSettings) -> dict[str, Any]:
     return {"text": bias.text, "method": GUIDED, "guidance": settings.model_dump()}
 
 
-def model_of_record(model: object, record: Mapping[str, Any], system: System, source: str) -> GuidedFlow:
+def model_of_record(model: object, record: Mapping[str, Any], system: System, source: str) -> GuidedMixture:
     """The model that drew an ensemble with this :func:`bias_record`.
 
     ``InputError`` naming ``source`` for draws that were biased in a way whose density is not known here.
@@ -91,4 +148,4 @@ def model_of_record(model: object, record: Mapping[str, Any], system: System, so
             "Draw it again with molgen sample --bias.",
         )
     settings = GuidanceSettings.parse(dict(record.get("guidance", {})), source=source)
-    return guided_flow(model, parse_bias(str(record.get("text")), system), settings)
+    return GuidedMixture(guided_flow(model, parse_bias(str(record.get("text")), system), settings))

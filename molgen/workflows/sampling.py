@@ -144,10 +144,11 @@ def _biased(
         if method != AUTO:
             raise UsageError(f"--method {method} has no bias to apply.", 'Give --bias "harmonic(...)", or no --method.')
         return loaded.model, None
-    from molgen.sampling.guided_flow import bias_record, guided_flow
+    from molgen.sampling.guided_flow import bias_record, model_of_record
 
-    parsed = parse_bias(bias, loaded.system)
-    return guided_flow(loaded.model, parsed, settings.guidance), bias_record(parsed, settings.guidance)
+    record = bias_record(parse_bias(bias, loaded.system), settings.guidance)
+    drawn: Any = model_of_record(loaded.model, record, loaded.system, "--bias")
+    return drawn, record
 
 
 def _header(loaded: LoadedModel, seed: int, bias: dict[str, Any] | None) -> EnsembleHeader:

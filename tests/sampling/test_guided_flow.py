@@ -13,7 +13,7 @@ from molgen.models.flow_matching import FlowMatching, FlowMatchingSettings
 from molgen.models.spline_flow import SplineFlow, SplineFlowSettings
 from molgen.networks.equivariant import EquivariantSettings
 from molgen.sampling.guidance import GuidanceSettings
-from molgen.sampling.guided_flow import GuidedFlow, bias_record, guided_flow, model_of_record
+from molgen.sampling.guided_flow import GuidedFlow, GuidedMixture, bias_record, guided_flow, model_of_record
 from molgen.systems.loading import load_system
 
 SYSTEM = load_system("dw4")
@@ -90,9 +90,23 @@ def test_it_is_read_back_from_its_record(flow: ContinuousFlow, guided: GuidedFlo
     record = bias_record(guided.bias, guided.guidance)
     again = model_of_record(flow, record, SYSTEM, "ensemble")
     frames = torch.as_tensor(SYSTEM.positions)[None]
-    assert torch.equal(again.log_prob(frames), guided.log_prob(frames))
+    assert torch.equal(again.guided.log_prob(frames), guided.log_prob(frames))
     with pytest.raises(InputError, match="not known here"):
         model_of_record(flow, record | {"method": "annealed"}, SYSTEM, "ensemble")
+
+
+def test_a_mixture_with_the_plain_flow_bounds_the_weights(flow: ContinuousFlow, guided: GuidedFlow) -> None:
+    """Weights to the plain density p are at most 1/share, ∫ p = 1 within 4 errors, and both kinds are drawn."""
+    settings = SETTINGS.model_copy(update={"base_share": 0.4})
+    narrow = guided_flow(flow, parse_bias("harmonic(rg, center=2.6 nm, k=40 kT/nm^2)", SYSTEM), settings)
+    mixture = GuidedMixture(narrow)
+    draws = mixture.sample(150, torch.Generator().manual_seed(7))
+    assert torch.isfinite(draws.log_q).all()
+    torch.testing.assert_close(mixture.log_prob(draws.positions[:40]), draws.log_q[:40], atol=1e-6, rtol=0)
+    weight = torch.exp(flow.log_prob(draws.positions) - draws.log_q)
+    assert weight.max() <= 1.0 / 0.4 + 1e-6
+    assert abs(float(weight.mean()) - 1.0) < 4 * float(weight.std()) / math.sqrt(150)
+    assert len(mixture.sample(0, torch.Generator().manual_seed(1)).log_q) == 0
 
 
 def test_a_copy_in_double_precision_leaves_the_model_alone(flow: ContinuousFlow) -> None:

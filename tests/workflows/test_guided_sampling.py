@@ -49,7 +49,6 @@ def test_the_header_says_how_and_reweighting_recomputes_the_guided_density(model
     record = reweight(tmp_path / "out", tmp_path / "result", seed=1, allow_refused=True).record
     checks = {check["name"]: check for check in record["audit"]["checks"]}
     assert checks["log_q"]["passed"]
-    assert checks["jacobian"]["passed"]
     assert record["audit"]["passed"]
 
 
