@@ -8,7 +8,7 @@ from pydantic import Field, PositiveFloat, PositiveInt
 from torch import nn
 
 from molgen.networks.jacobian import output_and_jacobian
-from molgen.networks.products import ClosedFormProduct, Features, mix
+from molgen.networks.products import ClosedFormProduct, Features, mix, mixed
 from molgen.settings import Settings
 
 
@@ -83,7 +83,7 @@ class EquivariantNetwork(nn.Module):
         x, distance, inverse = self.geometry(positions)
         edges, clock = self.radial(distance), self.clock(time.to(x), condition)
         features = self.start(clock)
-        for layer in self.layers:
+        for layer in self.rounds():
             features = layer(features, x, inverse, layer.potential(edges, clock, self.kinds, self.pairs))
         return self.finish(features[1])
 
@@ -92,6 +92,10 @@ class EquivariantNetwork(nn.Module):
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """The output v (n, N, 3) and its Jacobian dv/dx (n, 3N, 3N); no gradients of parameters flow through them."""
         return output_and_jacobian(self, positions, time, condition)
+
+    def rounds(self) -> list["EquivariantLayer"]:
+        """The layers, first to last."""
+        return [layer for layer in self.layers if isinstance(layer, EquivariantLayer)]
 
     def geometry(self, positions: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         """Centred and scaled positions x (n, 3, N), distances (n, N, N), 1 where i = j, and their inverse, 0 there."""
@@ -161,22 +165,21 @@ class EquivariantLayer(nn.Module):
         self, edges: torch.Tensor, clock: torch.Tensor, kinds: torch.Tensor, pairs: torch.Tensor
     ) -> torch.Tensor:
         """The hidden units of the edges before their SiLU (hidden, n, N, N), from j to i."""
-        known = self.sender(kinds)[:, None] + self.receiver(kinds)[None] + self.pair(pairs)
+        known: torch.Tensor = self.sender(kinds)[:, None] + self.receiver(kinds)[None] + self.pair(pairs)
         silent = torch.eye(len(kinds), dtype=known.dtype, device=known.device)[..., None] * self._SILENT
         result = mix(self.radial, edges) + mix(self.clock, clock)[:, :, None, None]
-        return result + (known + silent).permute(2, 0, 1)[:, None]
+        known = (known + silent).permute(2, 0, 1)
+        return result + known[:, None]
 
     def edge_weights(self, hidden: torch.Tensor, inverse: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """(w1, w4) and (w3, w2, w5) / d of hidden units (hidden, n, N, N)."""
         # The mean number of messages grows with N; their sum should not.
         normalised = self.weights / math.sqrt(max(inverse.shape[-1] - 1, 1))
         plain, directed = torch.split(normalised, [self.product.plain, self.product.weights - self.product.plain])
-        shape = hidden.shape[1:]
-        reduced = directed @ (hidden * inverse).flatten(1)
-        return (plain @ hidden.flatten(1)).unflatten(1, shape), reduced.unflatten(1, shape)
+        return mixed(plain, hidden), mixed(directed, hidden * inverse)
 
-    def update(self, features: Features, mixed: torch.Tensor, turned: torch.Tensor) -> Features:
+    def update(self, features: Features, changes: torch.Tensor, turned: torch.Tensor) -> Features:
         """Features plus scalars and gated vectors."""
-        change, gate = torch.split(mixed, [features[0].shape[0], turned.shape[0]])
+        change, gate = torch.split(changes, [features[0].shape[0], turned.shape[0]])
         gated = torch.sigmoid(gate)[:, :, None] * turned
         return features[0] + change, gated if len(features[1]) == 0 else features[1] + gated

@@ -20,12 +20,12 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import torch
 
-from molgen.networks.products import Features, mix
+from molgen.networks.products import Features, cross, mix, mixed
 
 if TYPE_CHECKING:
     from molgen.networks.equivariant import EquivariantLayer, EquivariantNetwork
 
-_PIECE = 2**22
+_PIECE = 2**19
 """Numbers in the tangents of the vectors' messages of one piece of the batch; more do not fit into a cache."""
 
 
@@ -53,6 +53,17 @@ class _Direct(NamedTuple):
     along: torch.Tensor  # (C1, n, Nj, 3, Ni)
     same: torch.Tensor  # (C1, n, Nj, Ni)
     across: torch.Tensor | None  # (C1, n, Nj, 3, Ni)
+
+
+class _Step(NamedTuple):
+    """A layer's values, and tangents of its scalars."""
+
+    changes: torch.Tensor  # of the scalars, and gates before their sigmoid (C0 + C1, n, N)
+    turned: torch.Tensor  # mixed vectors (C1, n, 3, N)
+    gate: torch.Tensor  # (C1, n, N)
+    moved_before: torch.Tensor  # tangents behind the SiLU (hidden, n, D, N)
+    moved_gate: torch.Tensor  # (C1, n, D, N)
+    direct: _Direct
 
 
 Tangents = tuple[torch.Tensor, torch.Tensor]
@@ -86,14 +97,17 @@ def _piece(
     clock = network.clock(time.to(x), condition)
     features = network.start(clock)
     tangents: Tangents | None = None
-    for layer in network.layers:
+    for layer in network.rounds():
         potential = layer.potential(gaussians, clock, network.kinds, network.pairs)
         weights = _weights(layer, potential, gaussian_slopes, inverse)
-        features, tangents = _through(layer, features, tangents, weights, geometry, x)
-    assert tangents is not None
+        step = _step(layer, features, tangents, weights, geometry, x)
+        if layer is network.layers[-1]:
+            moved = _last(network.readout.weight, layer, tangents, step, weights, geometry)
+        else:
+            tangents = _next(layer, tangents, step, weights, geometry)
+        features = layer.update(features, step.changes, step.turned)
     v = network.finish(features[1])
-    vectors = tangents[1]
-    moved = (network.readout.weight @ vectors.flatten(1)).view(vectors.shape[1:]) / network.scale  # (n, D, 3, N)
+    moved /= network.scale  # (n, D, 3, N)
     moved -= moved.mean(-1, keepdim=True)
     n, particles = positions.shape[:2]
     columns = moved.view(n, particles - 1, 3, 3, particles)
@@ -107,7 +121,7 @@ def _weights(
     """Weights and slopes; potential (hidden, n, N, N), slopes of the Gaussians by d (radial, n, N, N)."""
     hidden, rate = _silu(potential)
     plain, reduced = layer.edge_weights(hidden, inverse)
-    rate *= (layer.radial.weight @ gaussian_slopes.flatten(1)).view(rate.shape)
+    rate *= mixed(layer.radial.weight, gaussian_slopes)
     plain_slope, slope = layer.edge_weights(rate, torch.ones_like(inverse))
     return _Weights(plain, reduced, plain_slope, slope.sub_(reduced))
 
@@ -119,36 +133,87 @@ def _silu(potential: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     return value, (1.0 - share).mul_(value).add_(share)
 
 
-def _through(
+def _step(
     layer: "EquivariantLayer",
     features: Features,
     tangents: Tangents | None,
     weights: _Weights,
     geometry: _Edges,
     x: torch.Tensor,
-) -> tuple[Features, Tangents]:
-    """Features and tangents after ``layer``; no tangents yet before the first."""
+) -> _Step:
+    """The layer's values and the tangents of its scalars; no tangents come in before the first layer."""
     scalars, vectors = layer.product.sums(features, x, weights.plain, weights.reduced)
     before, rate = _silu(mix(layer.mix_scalars, torch.cat([scalars, features[0]])))
-    mixed, turned = mix(layer.out_scalars, before), mix(layer.mix_vectors, vectors)
+    changes, turned = mix(layer.out_scalars, before), mix(layer.mix_vectors, vectors)
     direct = _direct(layer, features, weights, geometry)
     moved_before = _spread_scalars(direct)
-    moved_turned = _spread_vectors(direct, geometry.unit)
     if tangents is not None:
         _carry_scalars(layer, tangents, weights, geometry, moved_before)
-        _carry_vectors(layer, tangents, weights, geometry, moved_turned)
     moved_before *= rate[:, :, None]
-    moved_mixed = (layer.out_scalars.weight @ moved_before.flatten(1)).view(-1, *moved_before.shape[1:])
     c0 = len(features[0])
-    gate = torch.sigmoid(mixed[c0:])
-    moved_gate = moved_mixed[c0:].mul_((gate * (1.0 - gate))[:, :, None])
-    moved_turned *= gate[:, :, None, None]
-    moved_turned.addcmul_(moved_gate[:, :, :, None], turned[:, :, None])
-    moved_scalars = moved_mixed[:c0]
+    gate = torch.sigmoid(changes[c0:])
+    moved_gate = mixed(layer.out_scalars.weight[c0:], moved_before).mul_((gate * (1.0 - gate))[:, :, None])
+    return _Step(changes, turned, gate, moved_before, moved_gate, direct)
+
+
+def _next(
+    layer: "EquivariantLayer", tangents: Tangents | None, step: _Step, weights: _Weights, geometry: _Edges
+) -> Tangents:
+    """Tangents of the features after a layer that another follows."""
+    scalars = mixed(layer.out_scalars.weight[: -len(step.turned)], step.moved_before)
+    vectors = _spread_vectors(step.direct, geometry.unit)
     if tangents is not None:
-        moved_scalars += tangents[0]
-        moved_turned += tangents[1]
-    return layer.update(features, mixed, turned), (moved_scalars, moved_turned)
+        _carry_vectors(layer, tangents, weights, geometry, vectors)
+    vectors *= step.gate[:, :, None, None]
+    vectors.addcmul_(step.moved_gate[:, :, :, None], step.turned[:, :, None])
+    if tangents is not None:
+        scalars += tangents[0]
+        vectors += tangents[1]
+    return scalars, vectors
+
+
+def _last(
+    readout: torch.Tensor,
+    layer: "EquivariantLayer",
+    tangents: Tangents | None,
+    step: _Step,
+    weights: _Weights,
+    geometry: _Edges,
+) -> torch.Tensor:
+    """Tangents of the network's vectors (n, D, 3, N): one channel is read out, so the sums over channels come first."""
+    share = readout[0, :, None, None] * step.gate  # (C1, n, Ni)
+    read = share[:, :, None, None]
+    direct = step.direct
+    across = None if direct.across is None else (direct.across * read).sum(0, keepdim=True)
+    along, same = (direct.along * read).sum(0, keepdim=True), (direct.same * share[:, :, None]).sum(0, keepdim=True)
+    moved = _spread_vectors(_Direct(direct.scalars, along, same, across), geometry.unit)[0]
+    turned = readout[0, :, None, None, None] * step.turned
+    moved += (step.moved_gate.permute(1, 3, 2, 0) @ turned.permute(1, 3, 0, 2)).permute(0, 2, 3, 1)
+    if tangents is None:
+        return moved
+    moved += mixed(readout, tangents[1])[0]
+    product = layer.product
+    c0 = product.scalars
+    parts = _parts(layer, mixed(layer.mix_vectors.weight.T, share))  # what the readout sees of each message
+    reduced3, _, *reduced5 = product.parts(weights.reduced)
+    scalars, vectors = (tangent.transpose(0, 1) for tangent in tangents)  # (n, C, D, ...)
+    difference = geometry.difference.transpose(1, 2)
+    matrix = ((reduced3 * (math.sqrt(3.0) * parts[0])[:, :, None]).transpose(0, 1)[:, :, :, None]) * difference[:, None]
+    moved += (scalars.transpose(1, 2).flatten(2) @ matrix.flatten(3).flatten(1, 2)).view_as(moved)
+    matrix = (weights.plain[c0:] * parts[1][:, :, None]).transpose(0, 1).flatten(1, 2)  # (n, C1 Nj, Ni)
+    moved += (vectors.permute(0, 2, 3, 1, 4).flatten(3).flatten(1, 2) @ matrix).view_as(moved)
+    if product.chiral:
+        scaled = (reduced5[0] * (math.sqrt(1.5) * parts[2])[:, :, None]).transpose(0, 1)
+        matrix = scaled[:, :, None, :, None] * _cross(geometry.difference)[:, None]  # (n, C1, 3, Nj, 3, Ni)
+        carried = vectors.transpose(1, 2).flatten(2) @ matrix.flatten(4).flatten(1, 3)
+        moved += carried.view_as(moved)
+    return moved
+
+
+def _parts(layer: "EquivariantLayer", messages: torch.Tensor) -> tuple[torch.Tensor, ...]:
+    """What belongs to w3, w4 and, if chiral, w5 along the first axis of vectors' messages."""
+    c0, c1 = layer.product.scalars, layer.product.vectors
+    return torch.split(messages, [c0, c1, c1][: 3 if layer.product.chiral else 2])
 
 
 def _direct(layer: "EquivariantLayer", features: Features, weights: _Weights, geometry: _Edges) -> _Direct:
@@ -160,11 +225,8 @@ def _direct(layer: "EquivariantLayer", features: Features, weights: _Weights, ge
     reduced3, reduced2, *reduced5 = product.parts(weights.reduced)
     slope1, slope4 = torch.split(weights.plain_slope, [c0, c1])
     m1, m2, _ = torch.split(layer.mix_scalars.weight, [c0, c1, c0], 1)
-    m3, m4, *m5 = torch.split(layer.mix_vectors.weight, [c0, c1, c1][: 3 if product.chiral else 2], 1)
+    m3, m4, *m5 = (part.T for part in _parts(layer, layer.mix_vectors.weight.T))
     m3 = m3 * math.sqrt(3.0)
-
-    def mixed(matrix: torch.Tensor, channels: torch.Tensor) -> torch.Tensor:
-        return (matrix @ channels.flatten(1)).view(-1, *channels.shape[1:])
 
     scalars = mixed(m1, slope1 * s)
     along = mixed(m3, curved3 * s)
@@ -177,8 +239,7 @@ def _direct(layer: "EquivariantLayer", features: Features, weights: _Weights, ge
     if not product.chiral:
         return _Direct(moved, rest, same, None)
     matrix = m5[0] * math.sqrt(1.5)
-    cross = torch.linalg.cross(v.expand(-1, -1, -1, -1, unit.shape[-1]), unit[None].expand(c1, -1, -1, -1, -1), dim=3)
-    rest += mixed(matrix, curved5[0][:, :, :, None] * cross)
+    rest += mixed(matrix, curved5[0][:, :, :, None] * cross(v, unit[None], 3))
     return _Direct(moved, rest, same, mixed(matrix, reduced5[0][:, :, :, None] * v))
 
 
@@ -225,10 +286,9 @@ def _carry_vectors(
     layer: "EquivariantLayer", tangents: Tangents, weights: _Weights, geometry: _Edges, moved: torch.Tensor
 ) -> None:
     """Add to ``moved`` (C1, n, D, 3, N) what the features' tangents carry."""
-    product = layer.product
-    c0, c1 = product.scalars, product.vectors
+    product, c0 = layer.product, layer.product.scalars
     reduced3, _, *reduced5 = product.parts(weights.reduced)
-    m3, m4, *m5 = torch.split(layer.mix_vectors.weight, [c0, c1, c1][: 3 if product.chiral else 2], 1)
+    m3, m4, *m5 = (part.T for part in _parts(layer, layer.mix_vectors.weight.T))
     flat = moved.flatten(1)
     matrix = reduced3[:, :, :, None] * geometry.difference.transpose(1, 2)  # (C0, n, Nj, 3, Ni)
     flat.addmm_(m3, (tangents[0] @ matrix.flatten(3)).flatten(1), alpha=math.sqrt(3.0))
