@@ -35,7 +35,9 @@ class EnsembleHeader:
     ``measure`` names the space on which ``log_q`` is a density. ``kind`` is ``model`` for draws of a generative
     model and ``equilibrium`` for frames of the target (with ``log_weight`` where they carry weights). ``density`` says
     how ``log_q`` was found (files that say nothing hold exact ones), ``drawing`` what was chosen for the draws other
-    than the model's own way (:class:`molgen.models.base.DrawOptions`).
+    than the model's own way (:class:`molgen.models.base.DrawOptions`). ``bias`` is None, or the ``text`` of the bias
+    that the draws were pushed by and the ``method``; with ``guided`` log_q is the density of the draws as they are, so
+    that weights to the target are −u − log_q as always.
     """
 
     system_record: Mapping[str, Any]
@@ -43,7 +45,7 @@ class EnsembleHeader:
     measure: Measure
     model_sha256: str | None = None
     seed: int | None = None
-    bias: None = None
+    bias: Mapping[str, Any] | None = None
     evaluations: Mapping[str, int] = field(default_factory=dict)
     kind: Literal["model", "equilibrium"] = "model"
     dim: int = 3

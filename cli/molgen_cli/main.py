@@ -9,7 +9,7 @@ import typer
 
 import molgen
 from molgen.errors import MolgenError
-from molgen_cli.commands import check, demo, doctor, export, init, reweight, sample, simulate, systems, train
+from molgen_cli.commands import check, demo, doctor, evaluate, export, init, reweight, sample, simulate, systems, train
 from molgen_cli.session import UnexpectedError
 
 app = typer.Typer(
@@ -29,6 +29,7 @@ app.command("simulate")(simulate.simulate)
 app.command("train")(train.train)
 app.command("sample")(sample.sample)
 app.command("reweight")(reweight.reweight)
+app.command("evaluate")(evaluate.evaluate)
 app.command("export")(export.export)
 app.command("demo")(demo.demo)
 app.command("systems")(systems.systems)

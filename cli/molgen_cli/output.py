@@ -63,6 +63,14 @@ def print_diagnosis(diagnosis: Mapping[str, Any], *, as_json: bool) -> None:
         raise typer.Exit(InputError.exit_code)
 
 
+def print_evaluation(result: Mapping[str, Any], *, as_json: bool) -> None:
+    """Correlation and slope of a model's score on the forces."""
+    if as_json:
+        print_json(result)
+    else:
+        tables.print_evaluation(result)
+
+
 def print_export(result: Mapping[str, Any], *, as_json: bool) -> None:
     """How many frames were written, what they are worth, and their files."""
     if as_json:

@@ -99,6 +99,30 @@ def print_reweighting(result: Mapping[str, Any]) -> None:
             _print_entry(console, key, result[key])
 
 
+def print_evaluation(result: Mapping[str, Any]) -> None:
+    """Correlation and slope of the score on the forces, over all components, bonds and elements, by noise."""
+    console = _console()
+    score = f"{result['score']} score of the {result['model']} model"
+    title = f"{result['system']}: {score} on forces, {result['frames']} frames"
+    table = _table(title, "noise / nm", "components", "correlation", "slope", "expected", "residual", "force / (kT/nm)")
+    for row in result["rows"]:
+        table.add_row(
+            f"{row['noise']:g}",
+            f"{row['name']} ({row['components']})",
+            _number(row["correlation"], 4),
+            f"{_number(row['slope'], 4)} ± {_number(row['slope_error'], 4)}",
+            _number(row["expected"], 4),
+            _number(row["residual"], 3),
+            _number(row["rms_force"], 1),
+        )
+    console.print(table)
+    for note in result["notes"]:
+        console.print(f"  - {note}", highlight=False, markup=False, soft_wrap=True)
+    for key in ("left_out", "evaluations", "platform"):
+        if result[key]:
+            _print_entry(console, key, result[key])
+
+
 def print_export(result: Mapping[str, Any]) -> None:
     """Frames, duplicates, warnings and files of an export, one a line."""
     console = _console()

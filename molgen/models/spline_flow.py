@@ -156,6 +156,19 @@ class SplineFlow(nn.Module):
     @torch.no_grad()
     def log_prob(self, positions: torch.Tensor) -> torch.Tensor:
         """See :class:`molgen.models.base.GenerativeModel`."""
+        return self._log_density(positions)
+
+    def exact_score(self, positions: torch.Tensor) -> torch.Tensor:
+        """∇ log q (n, N, D) in 1/nm, float64, of frames (n, N, D), the volume element's part included.
+
+        log q does not change under rigid motion, so that the rows have neither net force nor torque.
+        """
+        with torch.enable_grad():
+            frames = positions.detach().double().requires_grad_(True)
+            (gradient,) = torch.autograd.grad(self._log_density(frames).sum(), frames)
+        return gradient
+
+    def _log_density(self, positions: torch.Tensor) -> torch.Tensor:
         t, r = self.standardise(positions.double())
         _, log_volume, _ = self.place(t, r)
         _, z_r, log_derivative = self.pull(t.to(self.dtype), r.to(self.dtype))

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from molgen.workflows.conformer_export import ConformersResult, conformers, plan_conformers
     from molgen.workflows.demonstration import DemoResult, demo, plan_demo
     from molgen.workflows.diagnosis import Diagnosis, diagnose
+    from molgen.workflows.evaluation import EvaluationResult, evaluate, plan_evaluation
     from molgen.workflows.exporting import ExportResult, export, plan_export
     from molgen.workflows.initialisation import InitResult, init
     from molgen.workflows.reweight_settings import ReweightSettings
@@ -35,6 +36,7 @@ _MODULES = {
     "sampling": ("sample", "SamplingSettings", "SamplingResult", "plan_sampling"),
     "reweighting": ("reweight", "ReweightResult", "plan_reweighting"),
     "reweight_settings": ("ReweightSettings",),
+    "evaluation": ("evaluate", "EvaluationResult", "plan_evaluation"),
     "exporting": ("export", "ExportResult", "plan_export"),
     "conformer_export": ("conformers", "ConformersResult", "plan_conformers"),
     "demonstration": ("demo", "DemoResult", "plan_demo"),
@@ -47,6 +49,7 @@ __all__ = [
     "ConformersResult",
     "DemoResult",
     "Diagnosis",
+    "EvaluationResult",
     "ExportResult",
     "InitResult",
     "MatchingTrainingSettings",
@@ -63,10 +66,12 @@ __all__ = [
     "conformers",
     "demo",
     "diagnose",
+    "evaluate",
     "export",
     "init",
     "plan_conformers",
     "plan_demo",
+    "plan_evaluation",
     "plan_export",
     "plan_reweighting",
     "plan_sampling",

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -33,12 +33,17 @@ def find_model(ensemble: Path, header: EnsembleHeader, model: Path | None) -> "L
     A model given by the user that cannot be read, or is of another system, is an ``InputError``; one that is merely
     remembered is not.
     """
+    if header.bias is not None and header.bias.get("method") != "guided":
+        raise InputError(
+            f"{ensemble} was drawn with a bias by {header.bias.get('method')!r}, whose density is not known here.",
+            "Draw it again with molgen sample --bias.",
+        )
     if model is not None:
         loaded = _load(model)
         if loaded.fingerprint != header.system_record["fingerprint"]:
             # The more telling sentences, about atoms and elements, come first.
             loaded.check_system(system_from_record(dict(header.system_record)))
-        return _as_drawn(loaded, header)
+        return _as_drawn(loaded, header, ensemble)
     if header.kind != "model" or not ensemble.is_dir():
         return None
     remembered = read_manifest(ensemble, "sample").config.get("model")
@@ -47,20 +52,25 @@ def find_model(ensemble: Path, header: EnsembleHeader, model: Path | None) -> "L
     for candidate in (Path(remembered), ensemble / remembered, ensemble.parent / remembered):
         if candidate.is_dir():
             try:
-                return _as_drawn(_load(candidate), header)
+                found = _load(candidate)
             except InputError:
                 return None
+            return _as_drawn(found, header, ensemble)
     return None
 
 
-def _as_drawn(loaded: "LoadedModel", header: EnsembleHeader) -> "LoadedModel":
-    """The model with the choices made for the draws (steps belong to the density), but with exact densities."""
-    if not header.drawing:
-        return loaded
-    from molgen.models.base import DrawOptions
+def _as_drawn(loaded: "LoadedModel", header: EnsembleHeader, source: Path) -> "LoadedModel":
+    """The model as it drew the ensemble: with the steps chosen for it and under guidance, but with exact densities."""
+    model: Any = loaded.model
+    if header.drawing:
+        from molgen.models.base import DrawOptions
 
-    options = DrawOptions(steps=DrawOptions(**header.drawing).steps)
-    return replace(loaded, model=loaded.model.with_options(options))
+        model = model.with_options(DrawOptions(steps=DrawOptions(**header.drawing).steps))
+    if header.bias is not None:
+        from molgen.sampling.guided_flow import model_of_record
+
+        model = model_of_record(model, header.bias, loaded.system, str(source))
+    return loaded if model is loaded.model else replace(loaded, model=model)
 
 
 def log_density(loaded: "LoadedModel") -> Callable[[FloatArray], FloatArray]:

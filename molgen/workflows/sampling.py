@@ -7,35 +7,41 @@ from typing import Any, cast
 import numpy as np
 from pydantic import PositiveInt
 
+from molgen.bias.parsing import parse_bias
 from molgen.ensemble import Density, Ensemble, EnsembleHeader, EnsembleWriter, Measure
-from molgen.errors import PartialError, UsageError
+from molgen.errors import UsageError
 from molgen.interruption import Interruption
 from molgen.models.artifact import LoadedModel, load_model
 from molgen.models.base import DrawOptions, Draws, GenerativeModel
 from molgen.progress import Progress, ProgressEvent, silent
 from molgen.rundir import RunDirectory
 from molgen.sampling.drawing import draw_pieces
+from molgen.sampling.guidance import GuidanceSettings
 from molgen.sampling.pieces import remove_pieces
-from molgen.settings import Settings
+from molgen.sampling.tally import Tally
+from molgen.settings import Settings, nearest_hint
 from molgen.systems.record import system_record
 
 KIND = "sample"
 ENSEMBLE = "ensemble.h5"
-MAX_STOPPED = 0.5
-"""Share of a piece whose trajectories may stop being finite before the run is given up."""
+AUTO = "auto"
+METHODS = (AUTO, "guided")
+"""How a bias pushes the draws."""
 
 
 class SamplingSettings(Settings):
     """``piece`` draws are made and kept at a time (None: what the model prefers); memory and seeds follow it.
 
     ``steps``, ``density`` and ``probes`` are for models that draw along trajectories
-    (:class:`molgen.models.base.DrawOptions`); ``steps`` None is the model's own number.
+    (:class:`molgen.models.base.DrawOptions`); ``steps`` None is the model's own number. ``guidance`` says how a bias
+    is applied by ``guided``.
     """
 
     piece: PositiveInt | None = None
     steps: PositiveInt | None = None
     density: Density = "exact"
     probes: PositiveInt = 4
+    guidance: GuidanceSettings = GuidanceSettings()
 
     @property
     def options(self) -> DrawOptions:
@@ -61,16 +67,20 @@ class SamplingResult:
     density: str = "exact"
     log_q_error: float | None = None
     notes: tuple[str, ...] = ()
+    bias: str | None = None
+    method: str | None = None
 
     def to_json(self) -> dict[str, Any]:
         """The result as plain data."""
         return {**self.__dict__, "directory": str(self.directory)}
 
 
-def plan_sampling(model: Path, *, n: int, settings: SamplingSettings | None = None) -> dict[str, Any]:
+def plan_sampling(
+    model: Path, *, n: int, bias: str | None = None, method: str = AUTO, settings: SamplingSettings | None = None
+) -> dict[str, Any]:
     """What :func:`sample` would do: size of the file, memory of one piece (MB); no energy is evaluated."""
     loaded, settings = load_model(model), settings or SamplingSettings()
-    chosen = loaded.model.with_options(settings.options)
+    chosen, record = _drawn_from(loaded, bias, method, settings)
     numbers = loaded.system.n_particles * 3
     piece = settings.piece or chosen.piece
     return {
@@ -78,6 +88,8 @@ def plan_sampling(model: Path, *, n: int, settings: SamplingSettings | None = No
         "draws": n,
         "pieces": -(-n // piece),
         "density": settings.density,
+        "bias": record["text"] if record else None,
+        "method": record["method"] if record else None,
         "evaluations": 0,
         "files": 1,
         "disk_mb": round(n * (4 * numbers + 9) / 1e6, 1),
@@ -90,6 +102,8 @@ def sample(
     output: str | Path,
     *,
     n: int,
+    bias: str | None = None,
+    method: str = AUTO,
     settings: SamplingSettings | None = None,
     seed: int | None = None,
     progress: Progress = silent,
@@ -98,27 +112,35 @@ def sample(
     """Draw ``n`` frames of the model in ``model`` into ``output/ensemble.h5``, with log q and the domain flag.
 
     Nothing is left out: a draw outside the system's domain, or one whose trajectory stopped being finite, is written
-    and flagged. Finished pieces are kept, so that the same call continues an interrupted run. ``InputError`` for an
-    unusable model, ``UsageError`` for ``n`` < 1 or a choice the model has not, ``InterruptedRunError`` at the time
-    limit, ``PartialError`` if most trajectories of a piece stop being finite (the pieces stay).
+    and flagged. Finished pieces are kept, so that the same call continues an interrupted run. With a ``bias`` in one
+    line (:func:`molgen.bias.parsing.parse_bias`) the draws are pushed by it, by ``method`` (:data:`METHODS`):
+    ``guided`` lets its gradient drive a continuous flow; log q is that of what is drawn. ``auto`` takes the one there
+    is.
+
+    ``InputError`` for an unusable model, a bias that cannot be read or a model that it cannot push; ``UsageError`` for
+    ``n`` < 1 or a choice the model has not; ``InterruptedRunError`` at the time limit and ``PartialError`` if most
+    trajectories of a piece stop being finite (the pieces stay).
     """
     if n < 1:
         raise UsageError(f"{n} draws cannot be made.", "Ask for at least one with -n.")
     loaded, settings = load_model(model), settings or SamplingSettings()
-    chosen = loaded.model.with_options(settings.options)
+    chosen, record = _drawn_from(loaded, bias, method, settings)
     piece = settings.piece or chosen.piece
     config = {
         "model": str(Path(model).resolve()),
         "model_sha256": loaded.sha256,
         "n": n,
-        "settings": {"piece": piece, **settings.options.chosen()},
+        "settings": {"piece": piece, **settings.options.chosen()}
+        | ({"guidance": settings.guidance.model_dump()} if record else {}),
     }
+    if record:
+        config |= {"bias": record["text"], "method": record["method"]}
     with RunDirectory.open(output, kind=KIND, config=config, seed=seed) as directory:
         if directory.complete:
             stored = directory.manifest.result
             notes = tuple(stored.get("notes", ()))
             return SamplingResult(**{**stored, "directory": directory.path, "notes": notes})
-        header = _header(loaded, directory.seed, settings.options)
+        header = _header(loaded, directory.seed, settings.options, record)
         tally = _draw(chosen, directory, header, n, piece, progress, interruption or Interruption())
         remove_pieces(directory.path)
         result = SamplingResult(
@@ -132,6 +154,8 @@ def sample(
             settings.density,
             tally.log_q_error,
             tally.notes(n),
+            record["text"] if record else None,
+            record["method"] if record else None,
         )
         directory.finish(result.to_json())
     return result
@@ -145,9 +169,9 @@ def _draw(
     piece: int,
     progress: Progress,
     interruption: Interruption,
-) -> "_Tally":
+) -> Tally:
     """Draw all pieces, keep each, and write them as one ensemble."""
-    tally = _Tally()
+    tally = Tally()
     with EnsembleWriter(directory.path / ENSEMBLE, header) as writer:
         for draws in draw_pieces(model, n, seed=directory.seed, piece=piece, keep=directory.path):
             rows = _rows(draws, header)
@@ -159,70 +183,34 @@ def _draw(
     return tally
 
 
-@dataclass
-class _Tally:
-    """Counts over the pieces drawn so far; ``first`` is the first draw that stopped being finite and the time then."""
+def _drawn_from(
+    loaded: LoadedModel, bias: str | None, method: str, settings: SamplingSettings
+) -> tuple[GenerativeModel, dict[str, Any] | None]:
+    """What is drawn from, and the record of its bias."""
+    if method not in METHODS:
+        raise UsageError(f"There is no method {method!r}.", nearest_hint(method, METHODS))
+    chosen = loaded.model.with_options(settings.options)
+    if bias is None:
+        if method != AUTO:
+            raise UsageError(f"--method {method} has no bias to apply.", 'Give --bias "harmonic(...)", or no --method.')
+        return chosen, None
+    if settings.density != "exact":
+        raise UsageError(f"A guided flow has no {settings.density} density.", "Leave out --set density=...")
+    from molgen.sampling.guided_flow import bias_record, model_of_record
 
-    done: int = 0
-    outside: int = 0
-    not_finite: int = 0
-    stopped: int = 0
-    first: tuple[int, float] | None = None
-    earliest: float = np.inf
-    squares: float = 0.0
-    noisy: int = 0
-
-    def add(self, draws: Draws, rows: Ensemble) -> None:
-        """Count a piece; ``PartialError`` if most of its trajectories stopped."""
-        assert rows.log_q is not None
-        start, size = self.done, len(rows)
-        self.done += size
-        self.outside += int((~rows.in_domain).sum())
-        self.not_finite += int((~(np.isfinite(rows.positions).all(axis=(1, 2)) & np.isfinite(rows.log_q))).sum())
-        if rows.log_q_error is not None:
-            known = rows.log_q_error[np.isfinite(rows.log_q_error)]
-            self.squares, self.noisy = self.squares + float(np.sum(known**2)), self.noisy + len(known)
-        if draws.stopped_at is None:
-            return
-        times = draws.stopped_at.double().numpy()
-        stopped = np.flatnonzero(np.isfinite(times))
-        if not len(stopped):
-            return
-        self.stopped += len(stopped)
-        self.earliest = min(self.earliest, float(times[stopped].min()))
-        self.first = self.first or (start + int(stopped[0]), float(times[stopped[0]]))
-        if len(stopped) > MAX_STOPPED * size:
-            raise PartialError(
-                f"{self._sentence(self.done)} Most draws of a piece were lost, so the run was given up.",
-                "Take more steps (--set steps=...), or train longer.",
-            )
-
-    @property
-    def log_q_error(self) -> float | None:
-        """Root mean square of the standard errors of log q, None where it has none."""
-        return float(np.sqrt(self.squares / self.noisy)) if self.noisy else None
-
-    def notes(self, n: int) -> tuple[str, ...]:
-        """What a user should know, in sentences."""
-        return (self._sentence(n),) if self.first is not None else ()
-
-    def _sentence(self, n: int) -> str:
-        assert self.first is not None
-        number, when = self.first
-        what = "draw was" if self.stopped == 1 else "draws were"
-        return (
-            f"{self.stopped} of {n} {what} no longer finite before the end of the trajectory: first draw {number} "
-            f"(counted from 0) at time {when:.3g}, none before time {self.earliest:.3g}."
-        )
+    record = bias_record(parse_bias(bias, loaded.system), settings.guidance)
+    drawn: Any = model_of_record(chosen, record, loaded.system, "--bias")
+    return drawn, record
 
 
-def _header(loaded: LoadedModel, seed: int, options: DrawOptions) -> EnsembleHeader:
+def _header(loaded: LoadedModel, seed: int, options: DrawOptions, bias: dict[str, Any] | None) -> EnsembleHeader:
     return EnsembleHeader(
         system_record=system_record(loaded.system),
         temperature_k=loaded.temperature_k,
         measure=cast(Measure, loaded.model.measure),
         model_sha256=loaded.sha256,
         seed=seed,
+        bias=bias,
         evaluations=loaded.training.get("evaluations", {}),
         dim=loaded.system.dim,
         density=options.density,

@@ -7,6 +7,7 @@ import torch
 from molgen.errors import InputError
 from molgen.models.spline_flow import SplineFlow, SplineFlowSettings
 from molgen.systems.loading import load_system
+from molgen.trajectories.reading import read_frames
 from tests.molecules import alanine, frames_of
 
 
@@ -90,3 +91,27 @@ def test_any_number_of_layers_works(settings: dict[str, int]) -> None:
 def test_bins_without_room_are_refused(name: str, value: int) -> None:
     with pytest.raises(InputError, match=name):
         SplineFlowSettings.parse({name: value}, source="test")
+
+
+def test_the_exact_score_is_the_slope_of_log_q() -> None:
+    """Against central differences of log q, and without net force and torque, as forces are."""
+    system = load_system("alanine-dipeptide")
+    reference = read_frames([system.reference_path], system).positions[:400]  # type: ignore[list-item]
+    frames = torch.as_tensor(reference.astype(np.float64))
+    flow = SplineFlow(system, SplineFlowSettings(hidden=16, spline=1), torch.Generator().manual_seed(1))
+    flow.whitening.fit(flow.chart.encode(flow.chart.canonical(frames)))
+    with torch.no_grad():
+        for parameter in flow.parameters():
+            parameter.add_(0.05 * torch.randn(parameter.shape, generator=torch.Generator().manual_seed(2)))
+    flow = flow.double()
+    score = flow.exact_score(frames[:2])
+    generator = torch.Generator().manual_seed(3)
+    for _ in range(5):
+        direction = torch.randn(frames[:2].shape, generator=generator, dtype=torch.float64)
+        step = 1e-6
+        ahead, behind = (flow.log_prob(frames[:2] + sign * step * direction) for sign in (1, -1))
+        slope = (score * direction).sum((1, 2))
+        torch.testing.assert_close(slope, (ahead - behind) / (2 * step), rtol=1e-4, atol=1e-2)
+    assert score.sum(1).abs().max() < 1e-6 * score.abs().max()
+    torque = torch.linalg.cross(frames[:2], score).sum(1)
+    assert torque.abs().max() < 1e-6 * score.abs().max()

@@ -90,6 +90,31 @@ CHECKED: dict[str, Any] = {
 }
 
 
+EVALUATED: dict[str, Any] = {
+    "system": "ala",
+    "model": "spline",
+    "score": "exact",
+    "frames": 500,
+    "left_out": 0,
+    "rows": [
+        {
+            "name": "all",
+            "noise": 0.0,
+            "components": 66,
+            "correlation": 0.98765,
+            "slope": 1.0123,
+            "slope_error": 0.0045,
+            "residual": 0.123,
+            "rms_force": 345.6,
+            "expected": None,
+        }
+    ],
+    "notes": ["These are explore frames."],
+    "evaluations": {"data": 500},
+    "platform": "Reference",
+}
+
+
 class FakeSettings(Settings):
     bins: int = 8
 
@@ -133,6 +158,8 @@ class FakeWorkflows:
                 return FakeResult({"directory": "out"}, reweighting=FakeResult(self.result))
             if name == "conformers":
                 return FakeResult(dict(CONFORMERS))
+            if name == "evaluate":
+                return FakeResult(dict(EVALUATED))
             if name == "export":
                 return FakeResult({"frames": 10, "warnings": ["Many repeat."], "files": ["out.xtc"]})
             return FakeResult({"frames": 10, "evaluations": {"data": 7}, "curve": [1, 2]})
@@ -144,11 +171,11 @@ class FakeWorkflows:
 def workflows(monkeypatch: pytest.MonkeyPatch) -> FakeWorkflows:
     fake = FakeWorkflows()
     module = types.ModuleType("molgen.workflows")
-    for name in ("check", "simulate", "train", "sample", "reweight", "demo", "export", "conformers"):
+    for name in ("check", "simulate", "train", "sample", "reweight", "demo", "evaluate", "export", "conformers"):
         setattr(module, name, fake.work(name))
     for name in ("plan_simulation", "plan_training", "plan_sampling", "plan_reweighting", "plan_demo"):
         setattr(module, name, fake.plan(name))
-    for name in ("plan_export", "plan_conformers"):
+    for name in ("plan_evaluation", "plan_export", "plan_conformers"):
         setattr(module, name, fake.plan(name))
     for name in ("SimulationSettings", "TrainingSettings", "SamplingSettings", "ReweightSettings"):
         setattr(module, name, FakeSettings)

@@ -101,6 +101,15 @@ def test_sample(workflows: Any, molgen_command: Command) -> None:
     assert (name, arguments, options["n"]) == ("sample", (Path("model"), Path("out")), 123)
 
 
+def test_sample_passes_the_bias(workflows: Any, molgen_command: Command) -> None:
+    line = "harmonic(phi, center=60deg, k=50 kJ/mol/rad^2)"
+    assert molgen_command(*COMMANDS["sample"], "--bias", line, "--method", "guided") == 0
+    assert molgen_command(*COMMANDS["sample"], "--bias", line, "--dry-run") == 0
+    (_, _, done), (_, _, planned) = workflows.calls
+    assert (done["bias"], done["method"]) == (line, "guided")
+    assert (planned["bias"], planned["method"]) == (line, "auto")
+
+
 def test_reweight_prints_table_verdict_and_report(workflows: Any, molgen_command: Command, capsys: Captured) -> None:
     assert molgen_command(*COMMANDS["reweight"], "--reference", "md-long", "--model", "m") == 0
     ((name, arguments, options),) = workflows.calls
@@ -200,6 +209,23 @@ def test_conformers_are_a_table(workflows: Any, molgen_command: Command, capsys:
     assert json.loads(capsys.readouterr().out)["found"] == 12
     assert molgen_command("export", "result", "-o", "out", "--conformers", "5", "--dry-run") == 0
     assert workflows.calls[-1][0] == "plan_conformers"
+
+
+def test_evaluate_is_a_table(workflows: Any, molgen_command: Command, capsys: Captured) -> None:
+    line = ("evaluate", "model", "md1", "md2", "--forces")
+    assert molgen_command(*line, "--frames", "50", "--noise", "0.01", "--noise", "0.02", "-o", "out") == 0
+    ((name, arguments, options),) = workflows.calls
+    assert (name, arguments) == ("evaluate", (Path("model"), [Path("md1"), Path("md2")], Path("out")))
+    assert (options["forces"], options["frames"], options["noise"]) == (True, 50, [0.01, 0.02])
+    text = capsys.readouterr().out
+    for shown in ("exact score of the spline model", "all (66)", "0.9877", "1.0123 ± 0.0045", "345.6", "  - These are"):
+        assert shown in text
+    assert molgen_command(*line, "--json", "-q") == 0
+    assert json.loads(capsys.readouterr().out)["rows"][0]["slope"] == 1.0123
+    assert workflows.calls[-1][1][2] is None
+    assert workflows.calls[-1][2]["noise"] is None
+    assert molgen_command(*line, "--dry-run") == 0
+    assert workflows.calls[-1][0] == "plan_evaluation"
 
 
 def test_train_prints_the_states(workflows: Any, molgen_command: Command, capsys: Captured) -> None:

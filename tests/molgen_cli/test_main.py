@@ -47,7 +47,8 @@ def test_help_is_quick_and_imports_nothing_heavy() -> None:
 
 
 @pytest.mark.parametrize(
-    "command", ["check", "simulate", "train", "sample", "reweight", "export", "demo", "systems", "doctor", "init"]
+    "command",
+    ["check", "simulate", "train", "sample", "reweight", "evaluate", "export", "demo", "systems", "doctor", "init"],
 )
 def test_every_command_has_help(molgen_command: Command, capsys: pytest.CaptureFixture[str], command: str) -> None:
     assert molgen_command(command, "--help") == 0

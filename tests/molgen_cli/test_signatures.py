@@ -11,6 +11,7 @@ from molgen.workflows import (
     checking,
     conformer_export,
     demonstration,
+    evaluation,
     exporting,
     reweighting,
     sampling,
@@ -24,6 +25,7 @@ COMMANDS = {
     "sample": (sampling, ("sample", "model", "-o", "out")),
     "reweight": (reweighting, ("reweight", "ensemble", "-o", "out")),
     "demo": (demonstration, ("demo",)),
+    "evaluate": (evaluation, ("evaluate", "model", "md", "--forces", "--noise", "0.01")),
     "export": (exporting, ("export", "result", "-o", "out.xtc", "-n", "5")),
     "conformers": (conformer_export, ("export", "result", "-o", "out", "--conformers", "5")),
 }

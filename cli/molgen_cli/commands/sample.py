@@ -15,6 +15,15 @@ def sample(
     model: Annotated[Path, typer.Argument(metavar="MODEL", help="Directory of `molgen train`.")],
     output: opt.OutputOption,
     n: Annotated[int, typer.Option("--number", "-n", min=1, help="Number of draws.")] = 20_000,
+    bias: Annotated[
+        str | None,
+        typer.Option(
+            "--bias",
+            metavar="TEXT",
+            help='Push the draws, e.g. "harmonic(phi, center=60deg, k=50 kJ/mol/rad^2)"; weights stay exact.',
+        ),
+    ] = None,
+    method: Annotated[str, typer.Option("--method", help="How the bias pushes: auto or guided.")] = "auto",
     seed: opt.SeedOption = None,
     overrides: opt.SetOption = None,
     max_time: opt.MaxTimeOption = None,
@@ -29,13 +38,16 @@ def sample(
 
         settings = workflows.SamplingSettings().with_overrides(overrides or ())
         if dry_run:
-            print_plan(workflows.plan_sampling(model, n=n, settings=settings), as_json=as_json)
+            plan = workflows.plan_sampling(model, n=n, bias=bias, method=method, settings=settings)
+            print_plan(plan, as_json=as_json)
             return
         with show_progress(quiet=quiet, verbose=verbose) as progress:
             result = workflows.sample(
                 model,
                 output,
                 n=n,
+                bias=bias,
+                method=method,
                 settings=settings,
                 seed=seed,
                 progress=progress,

@@ -1,0 +1,104 @@
+"""A bias in one line: ``harmonic(phi, center=60deg, k=50 kJ/mol/rad^2) + linear(rg, slope=2 kT/nm)``."""
+
+import math
+import re
+from collections.abc import Mapping
+
+from molgen.bias.base import Parameter, SumBias, VariableBias
+from molgen.bias.quantities import example_of, parse_quantity, tidy
+from molgen.bias.table import bias_class
+from molgen.errors import InputError
+from molgen.observables.base import CollectiveVariable
+from molgen.observables.table import build_cvs
+from molgen.settings import nearest_hint
+from molgen.systems.system import System
+
+_TERM = re.compile(r"\s*([A-Za-z][\w-]*)\s*\(([^()]*)\)\s*")
+_EXAMPLE = 'Write, for example, "harmonic(phi, center=60deg, k=50 kJ/mol/rad^2)"; join several with +.'
+
+
+def parse_bias(text: str, system: System) -> SumBias:
+    """The bias ``text`` describes on the collective variables of ``system``, in kT at its temperature.
+
+    ``InputError``, one sentence with a remedy, for an unknown bias, variable or parameter, a missing or wrong unit,
+    a centre outside the range of its variable, and anything else that cannot be read.
+    """
+    variables = build_cvs(system)
+    terms = [_term(kind, inside, variables, system) for kind, inside in _split(text)]
+    return SumBias(tuple(terms))
+
+
+def _split(text: str) -> list[tuple[str, str]]:
+    """Name and arguments of each term."""
+    found, end = [], 0
+    while match := _TERM.match(text, end):
+        found.append((match.group(1), match.group(2)))
+        end = match.end()
+        if end == len(text):
+            return found
+        if text[end] != "+":
+            break
+        end += 1
+    raise InputError(f"The bias {text!r} cannot be read.", _EXAMPLE)
+
+
+def _term(kind: str, inside: str, variables: dict[str, CollectiveVariable], system: System) -> VariableBias:
+    described = bias_class(kind)
+    name, *assignments = (part.strip() for part in inside.split(","))
+    if name not in variables:
+        hint = nearest_hint(name, variables) if variables else "Define it as a [[cv]] in the system.toml first."
+        raise InputError(f"{system.name} has no collective variable {name!r}.", hint)
+    cv = variables[name]
+    source = f"{kind}({name})"
+    written = _assignments(assignments, described.PARAMETERS, cv, source)
+    values = {
+        key: parse_quantity(
+            quantity, described.PARAMETERS[key].dimension, cv.unit, system.temperature_k, source=f"{source}: {key}"
+        )
+        for key, quantity in written.items()
+    }
+    _check(values, described.PARAMETERS, cv, source)
+    listed = [name, *(f"{key}={tidy(written[key])}" for key in described.PARAMETERS if key in written)]
+    return described.build(cv, values, f"{kind}({', '.join(listed)})")
+
+
+def _assignments(
+    assignments: list[str], parameters: Mapping[str, Parameter], cv: CollectiveVariable, source: str
+) -> dict[str, str]:
+    written: dict[str, str] = {}
+    for assignment in assignments:
+        key, equals, quantity = (part.strip() for part in assignment.partition("="))
+        if not equals or not quantity:
+            raise InputError(f"{source}: {assignment!r} gives no parameter a value.", _EXAMPLE)
+        if key not in parameters:
+            raise InputError(f"{source}: there is no parameter {key!r}.", nearest_hint(key, parameters))
+        if key in written:
+            raise InputError(f"{source}: {key} is given twice.", "Give every parameter once.")
+        written[key] = quantity
+    for key, parameter in parameters.items():
+        if key not in written and not parameter.optional:
+            example = example_of(parameter.dimension, cv.unit)
+            raise InputError(f"{source}: {key} is missing.", f"Add, for example, {key}={example}.")
+    return written
+
+
+def _check(values: dict[str, float], parameters: Mapping[str, Parameter], cv: CollectiveVariable, source: str) -> None:
+    for key, value in values.items():
+        if parameters[key].positive and value <= 0.0:
+            raise InputError(f"{source}: {key} is not above zero.", f"Give a positive {key}.")
+    if "center" not in values:
+        return
+    low, high, words = _range(cv)
+    if not low - 1e-9 <= values["center"] <= high + 1e-9:
+        raise InputError(f"{source}: the center lies outside the range of {cv.name}.", f"It {words}.")
+
+
+def _range(cv: CollectiveVariable) -> tuple[float, float, str]:
+    """The values a variable can take, and the same in words."""
+    if cv.periodic:
+        return -math.pi, math.pi, "runs from -180deg to 180deg"
+    if cv.unit == "rad":
+        return 0.0, math.pi, "runs from 0deg to 180deg"
+    if cv.unit == "nm":
+        return 0.0, math.inf, "is never below 0 nm"
+    return -math.inf, math.inf, "may have any value"
