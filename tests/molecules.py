@@ -20,6 +20,7 @@ SMILES = {
     "chiral": "[C@H](F)(Cl)Br",
     "propane": "CCC",
     "branch": "CC[C@H](C)O",
+    "amine": "CCN(C)CC#N",
     "ammonium": "[NH3+]CC(=O)[O-]",
     "proline": "CC(=O)N1CCC[C@H]1C(=O)NC",
     "phenylalanine": "CC(=O)N[C@@H](Cc1ccccc1)C(=O)NC",

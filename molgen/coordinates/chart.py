@@ -79,7 +79,7 @@ class MolecularChart:
         self.dimension = len(kept)
         column = {k: place for place, k in enumerate(kept)}
         zmatrix = self.internal.zmatrix
-        free = [p for p in zmatrix.placements if p.atom in zmatrix.free]
+        free = [p for p in zmatrix.placements if p.atom in zmatrix.free or p.atom in zmatrix.inverting]
         self.circular = [column[self.internal.torsion_column(p.atom)] for p in free]
         orders = [zmatrix.rotors[p.atom].order if p.atom in zmatrix.rotors else 1 for p in free]
         self.periods = [2.0 * math.pi / order for order in orders]

@@ -3,7 +3,8 @@
 Atoms are placed outwards from a central bond. Every atom ``a`` beyond the first three is placed from a bonded
 atom ``b``, a second atom ``c`` and a third ``d``: bond length |ab|, angle abc and the azimuth about the axis
 b-c. Atoms that share ``(b, c, d)`` form a *group*: its leader carries a torsion ``tau``, its followers the
-difference of their azimuth from the leader's, so that one rotatable bond is one coordinate.
+difference of their azimuth from the leader's, so that one rotatable bond is one coordinate. Behind a nitrogen that
+inverts, the follower has that difference on one side as well as on the other.
 
 An atom in line with ``b`` and ``c`` (nitriles, alkynes) has no azimuth: it is placed by two Cartesian-like
 displacements from the line instead, and what follows it takes its azimuth from ``d`` before the line.
@@ -22,6 +23,8 @@ from molgen.systems.topology import MolecularTopology
 
 LINEAR_ANGLE = float(np.deg2rad(165.0))
 """Beyond this angle in the system's structure three bonded atoms count as a line."""
+PYRAMID = 0.35
+"""Triple product of the unit bond vectors above which a nitrogen is a pyramid (amines: 0.6 to 0.75, planar: 0)."""
 
 Neighbours = tuple[tuple[int, ...], ...]
 
@@ -47,7 +50,8 @@ class ZMatrix:
 
     ``free`` lists leaders whose torsion runs over the full circle; ``rotors`` those groups whose members are
     equivalent, by their leader: the torsion of such a leader is free with the period 2 pi / order. ``linear`` lists
-    atoms placed by displacements from a line.
+    atoms placed by displacements from a line. ``inverting`` are followers behind an amine's nitrogen, which passes
+    through its plane: their difference of azimuth has two values, and is treated as an angle on a circle.
     """
 
     root: tuple[int, int, int]
@@ -55,6 +59,7 @@ class ZMatrix:
     free: frozenset[int]
     rotors: dict[int, Rotor]
     linear: frozenset[int]
+    inverting: frozenset[int] = frozenset()
 
     @property
     def n_atoms(self) -> int:
@@ -87,7 +92,25 @@ def build_zmatrix(system: MolecularSystem) -> ZMatrix:
         for p in placements
         if p.atom == p.leader and (min(p.bond, p.angle), max(p.bond, p.angle)) in turning and p.atom not in linear
     )
-    return ZMatrix(root, placements, free, _placed_rotors(placements, free, rotors), linear)
+    amines = _amines(system, neighbours)
+    inverting = frozenset(
+        p.atom for p in placements if p.atom != p.leader and p.bond in amines and p.atom not in linear
+    )
+    return ZMatrix(root, placements, free, _placed_rotors(placements, free, rotors), linear, inverting)
+
+
+def _amines(system: MolecularSystem, neighbours: Neighbours) -> frozenset[int]:
+    """Nitrogen atoms that invert: pyramids in the system's structure, and next to no planar atom (amides, anilines)."""
+    found = set()
+    for centre, around in enumerate(neighbours):
+        if system.topology.atoms[centre].element != "N" or len(around) != 3:
+            continue
+        if not any(len(neighbours[a]) == 3 for a in around):
+            bonds = system.positions[list(around)] - system.positions[centre]
+            unit = bonds / np.linalg.norm(bonds, axis=1, keepdims=True)
+            if abs(np.linalg.det(unit)) > PYRAMID:
+                found.add(centre)
+    return frozenset(found)
 
 
 def _distances(neighbours: Neighbours, start: int) -> list[int]:

@@ -3,7 +3,7 @@ import pytest
 
 from molgen.coordinates.zmatrix import ZMatrix, build_zmatrix
 from molgen.errors import InputError
-from tests.molecules import NAMES, alanine, bare_system, internal_of, system_of, topology_of
+from tests.molecules import NAMES, alanine, bare_system, chart_of, internal_of, system_of, topology_of
 
 
 def built(name: str) -> ZMatrix:
@@ -52,6 +52,17 @@ def test_alanine_dipeptide_rotates_about_two_backbone_bonds_and_three_methyls() 
     assert {frozenset(rotor.branches) for rotor in zmatrix.rotors.values()} == {
         frozenset(group) for group in [(0, 2, 3), (11, 12, 13), (19, 20, 21)]
     }
+
+
+def test_an_amine_inverts_and_an_amide_does_not() -> None:
+    chart = chart_of("amine")
+    (follower,) = built("amine").inverting
+    placement = next(p for p in built("amine").placements if p.atom == follower)
+    assert system_of("amine").topology.atoms[placement.bond].element == "N"
+    assert placement.leader != follower
+    assert chart.internal.torsion_column(follower) in chart.circular
+    assert not built("alanine-dipeptide").inverting
+    assert not built("ammonium").inverting
 
 
 @pytest.mark.parametrize(
