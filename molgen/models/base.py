@@ -14,7 +14,8 @@ from molgen.settings import Settings
 class Draws:
     """Frames (n, N, D), their log-density (n,) and whether each is inside the system's domain (n,).
 
-    A draw outside the domain is kept and flagged: it has weight 0. ``log_q_error`` (n,) are standard errors where the
+    A draw outside the domain is kept and flagged: it has weight 0. So has one that the model rejects, of ``log_q``
+    +inf: the rest have a density of total mass below 1. ``log_q_error`` (n,) are standard errors where the
     log-density is estimated with noise, None where it is exact. ``stopped_at`` (n,) is the time at which a trajectory
     stopped being finite, NaN for one that reached its end; None for a model that has no trajectories.
     """

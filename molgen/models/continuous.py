@@ -8,6 +8,9 @@ that the steps make, not the differential equation they approximate, so that
 holds to rounding with any number of steps (:mod:`molgen.models.runge_kutta`); frames go back to noise by inverting
 each step. Velocities vanish on the centroid, where every step is the identity, so that the determinant in N D
 coordinates is the one on the subspace. Rotations: the noise is isotropic and the field equivariant, so q is invariant.
+
+A draw that runs away, or meets a step that turns space over, is rejected: it counts as a draw of weight 0. What is left
+is a density of total mass below 1, and importance weights to the target stay exact.
 """
 
 import copy
@@ -207,7 +210,7 @@ class ContinuousFlow(nn.Module):
     @one_thread
     @torch.no_grad()
     def sample(self, n: int, generator: torch.Generator) -> Draws:
-        """See :class:`molgen.models.base.GenerativeModel`; ``log_q`` is -inf for a draw that ran away."""
+        """See :class:`molgen.models.base.GenerativeModel`; ``log_q`` is +inf for a draw that was rejected."""
         z = self.noise(n, generator)
         if self._options.density != "exact":
             return self._noisy_draws(z, generator)
@@ -220,7 +223,7 @@ class ContinuousFlow(nn.Module):
         lost = ~torch.isfinite(log_q)
         if bool(lost.any()):
             stopped_at[lost] = self.stop_times(z[lost])
-        return Draws(positions, torch.where(lost, -torch.inf, log_q), inside, stopped_at=stopped_at)
+        return Draws(positions, torch.where(lost, torch.inf, log_q), inside, stopped_at=stopped_at)
 
     def _noisy_draws(self, z: torch.Tensor, generator: torch.Generator) -> Draws:
         """Draws from noise (n, N, D) with estimated log-densities and their standard errors."""
@@ -235,7 +238,7 @@ class ContinuousFlow(nn.Module):
         lost = ~torch.isfinite(log_q) | (x.abs().amax(1) > MAX_POSITION)
         stopped_at = torch.where(lost, 1.0, torch.nan)
         inside = ~lost & self.in_domain(positions)
-        return Draws(positions, torch.where(lost, -torch.inf, log_q), inside, error, stopped_at)
+        return Draws(positions, torch.where(lost, torch.inf, log_q), inside, error, stopped_at)
 
     @one_thread
     @torch.no_grad()

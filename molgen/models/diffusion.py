@@ -68,7 +68,7 @@ class Diffusion(ContinuousFlow):
         return (denoised - y) / (sigma * sigma) / self.scale
 
     @torch.no_grad()
-    def stochastic(self, n: int, generator: torch.Generator, steps: int = 100) -> torch.Tensor:
+    def stochastic(self, n: int, generator: torch.Generator, steps: int = 300) -> torch.Tensor:
         """``n`` frames (n, N, D) by the reverse stochastic equation: no density, and so no weight.
 
         Ancestral steps from σ to σ' < σ: y' = y + (σ² - σ'²) score + σ' sqrt(1 - σ'²/σ²) z.

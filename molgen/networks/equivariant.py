@@ -16,7 +16,8 @@ class EquivariantSettings(Settings):
     """Shape of the network: ``layers`` of ``scalars`` + ``vectors`` channels; edges see ``radial`` Gaussians of width
     and spacing ``reach`` / ``radial`` up to ``reach`` (in units of the particles' spread) through ``hidden`` units.
 
-    ``chiral`` adds cross products, which tell a configuration from its mirror image.
+    Distances are sqrt(d² + ``soften``²): the direction of one particle from another changes smoothly where they meet,
+    and so does the output. ``chiral`` adds cross products, which tell a configuration from its mirror image.
     """
 
     layers: Annotated[int, Field(ge=1)] = 3
@@ -25,6 +26,7 @@ class EquivariantSettings(Settings):
     radial: PositiveInt = 24
     hidden: PositiveInt = 32
     reach: PositiveFloat = 6.0
+    soften: PositiveFloat = 0.2
     chiral: bool = True
 
 
@@ -98,11 +100,11 @@ class EquivariantNetwork(nn.Module):
         return [layer for layer in self.layers if isinstance(layer, EquivariantLayer)]
 
     def geometry(self, positions: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-        """Centred and scaled positions x (n, 3, N), distances (n, N, N), 1 where i = j, and their inverse, 0 there."""
+        """Centred and scaled positions x (n, 3, N), softened distances (n, N, N), 1 where i = j, and their inverse, 0 there."""
         x = ((positions - positions.mean(1, keepdim=True)) / self.scale).transpose(1, 2).contiguous()
         square = (x[:, :, :, None] - x[:, :, None]).square().sum(1)
         # The diagonal is replaced before the root, whose derivative at 0 would be infinite.
-        distance = (square + self.same).sqrt()
+        distance = (square + self.settings.soften**2 * (1.0 - self.same) + self.same).sqrt()
         return x, distance, (1.0 - self.same) / distance
 
     def radial(self, distance: torch.Tensor) -> torch.Tensor:

@@ -14,7 +14,7 @@ from torch import nn
 from molgen.bias.base import SumBias
 from molgen.bias.parsing import parse_bias
 from molgen.errors import InputError
-from molgen.models.base import Draws
+from molgen.models.base import DrawOptions, Draws
 from molgen.models.continuous import ContinuousFlow
 from molgen.models.runge_kutta import TABLEAUX
 from molgen.models.schedule import time_grid
@@ -42,6 +42,7 @@ class GuidedFlow(ContinuousFlow):
         steps = max(settings.refine * base.settings.steps, math.ceil(2.0 * settings.rate))
         self._grid = time_grid(steps, base.settings.crowding)
         self._tableau = TABLEAUX[base.settings.scheme]
+        self._options = DrawOptions()
 
     @property
     def dtype(self) -> torch.dtype:

@@ -42,8 +42,9 @@ class RowTable:
 
     @property
     def n_log_q_non_finite(self) -> int:
-        """Draws whose log-density is not finite."""
-        return int(np.sum(~np.isfinite(self.log_q)))
+        """Draws whose log-density is not finite, but for those that the model rejected (+inf, outside the domain)."""
+        rejected = (self.log_q == np.inf) & ~self.in_domain
+        return int(np.sum(~np.isfinite(self.log_q) & ~rejected))
 
 
 def compute_energies(
