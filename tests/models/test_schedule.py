@@ -1,3 +1,4 @@
+import itertools
 import math
 
 import pytest
@@ -9,9 +10,9 @@ from molgen.models.schedule import noise_angle, noise_angle_rate, time_grid
 def test_the_grid_runs_from_noise_to_data_and_crowds_there() -> None:
     assert time_grid(4, 1.0) == [0.0, 0.25, 0.5, 0.75, 1.0]
     grid = time_grid(10, 2.0)
-    widths = [b - a for a, b in zip(grid[:-1], grid[1:], strict=True)]
+    widths = [b - a for a, b in itertools.pairwise(grid)]
     assert (grid[0], grid[-1]) == (0.0, 1.0)
-    assert all(wide > narrow > 0.0 for wide, narrow in zip(widths[:-1], widths[1:], strict=True))
+    assert all(wide > narrow > 0.0 for wide, narrow in itertools.pairwise(widths))
 
 
 def test_the_logarithm_of_the_noise_falls_evenly() -> None:
