@@ -4,7 +4,8 @@
     python scripts/molecules.py run -o bench/molecules --minutes 30 --jobs 2       # all of MOLECULES
     python scripts/molecules.py run -o bench/molecules --only gtf --only tetra
     python scripts/molecules.py reference -o bench/molecules --minutes 30 --jobs 2
-    python scripts/molecules.py table -o bench/molecules > docs/molecules.md
+    python scripts/molecules.py rows -o bench/molecules           # what each stage said: docs/benchmarks/molecules
+    python scripts/molecules.py table -o bench/molecules
 
 Each molecule has ``--minutes`` of wall time on one core (``--workers 1``), from ``init`` to ``reweight``: 0.35 of it
 for exploring, 0.5 for training, the rest for drawing and weighing. Everything is left at its default; no state,
@@ -36,6 +37,7 @@ MOLECULES: dict[str, tuple[str, list[str]]] = {
 }
 """What it is, and how ``molgen init`` is asked for it."""
 
+ROWS = Path(__file__).resolve().parent.parent / "docs" / "benchmarks" / "molecules"
 DRAWS = 100_000
 EXPLORE_SHARE, TRAIN_SHARE = 0.35, 0.5
 SEED = ["--seed", "1"]
@@ -150,10 +152,24 @@ def rows(output: Path) -> list[dict[str, Any]]:
     return found
 
 
+def write_rows(found: list[dict[str, Any]]) -> None:
+    """One JSON file a molecule that was run: without paths, without the differences that follow from populations."""
+    ROWS.mkdir(parents=True, exist_ok=True)
+    for row in found:
+        if "simulate" in row:
+            row = {stage: _brief(record) if isinstance(record, dict) else record for stage, record in row.items()}
+            text = json.dumps(row, indent=1).replace(str(row["made"]["directory"]).removesuffix("/system") + "/", "")
+            (ROWS / f"{row['name']}.json").write_text(text + "\n")
+
+
+def _brief(record: dict[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in record.items() if key not in ("delta_f", "expectations", "estimates")}
+
+
 def main() -> None:
     """Parse the command line and run one part."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("part", choices=["run", "reference", "table"])
+    parser.add_argument("part", choices=["run", "reference", "rows", "table"])
     parser.add_argument("-o", "--output", type=Path, required=True)
     parser.add_argument("--minutes", type=float, default=30.0)
     parser.add_argument("--jobs", type=int, default=2)
@@ -161,6 +177,9 @@ def main() -> None:
     options = parser.parse_args()
     if options.part == "table":
         print(table(rows(options.output)))
+        return
+    if options.part == "rows":
+        write_rows(rows(options.output))
         return
     make = run_molecule if options.part == "run" else run_reference
     with ThreadPoolExecutor(options.jobs) as pool:

@@ -48,8 +48,8 @@ class ContinuousSettings(Settings):
     """
 
     network: EquivariantSettings = EquivariantSettings()
-    steps: PositiveInt = 8
-    scheme: Literal["euler", "midpoint", "heun", "rk4"] = "rk4"
+    steps: PositiveInt = 10
+    scheme: Literal["euler", "midpoint", "heun", "rk4"] = "midpoint"
     crowding: Annotated[float, Field(ge=1.0)] = 1.0
     piece: PositiveInt = 250
     coupling_block: PositiveInt = 4

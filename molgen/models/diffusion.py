@@ -12,7 +12,7 @@ from itertools import pairwise
 from typing import ClassVar
 
 import torch
-from pydantic import PositiveFloat
+from pydantic import PositiveFloat, PositiveInt
 
 from molgen.models.continuous import ContinuousFlow, ContinuousSettings
 from molgen.models.schedule import noise_angle, noise_angle_rate
@@ -28,7 +28,7 @@ class DiffusionSettings(ContinuousSettings):
     least_noise: PositiveFloat = 0.003
     noise_mean: float = -1.2
     noise_spread: PositiveFloat = 1.6
-    steps: int = 10
+    steps: PositiveInt = 20
 
 
 class Diffusion(ContinuousFlow):

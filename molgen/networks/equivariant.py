@@ -100,7 +100,7 @@ class EquivariantNetwork(nn.Module):
         return [layer for layer in self.layers if isinstance(layer, EquivariantLayer)]
 
     def geometry(self, positions: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-        """Centred and scaled positions x (n, 3, N), softened distances (n, N, N), and their inverse; where i = j, 1 and 0."""
+        """Centred, scaled positions x (n, 3, N), softened distances (n, N, N), 1 if i = j, their inverse, 0 there."""
         x = ((positions - positions.mean(1, keepdim=True)) / self.scale).transpose(1, 2).contiguous()
         square = (x[:, :, :, None] - x[:, :, None]).square().sum(1)
         # The diagonal is replaced before the root, whose derivative at 0 would be infinite.

@@ -91,10 +91,10 @@ class MatchingTrainingSettings(Settings):
 
     flow: Settings = Settings()
     steps: PositiveInt = 20_000
-    batch: PositiveInt = 256
-    rate: PositiveFloat = 1e-3
+    batch: PositiveInt = 128
+    rate: PositiveFloat = 2e-3
     final_rate: PositiveFloat = 0.01
-    warmup: PositiveInt = 200
+    warmup: PositiveInt = 100
     average: float = Field(default=0.999, gt=0.0, lt=1.0)
     max_frames: PositiveInt = 100_000
     validation_fraction: float = Field(default=0.1, gt=0.0, lt=1.0)
