@@ -73,7 +73,7 @@ def _log_determinant(matrix: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
 
 
 def inverse_step(
-    field: Field, y: torch.Tensor, t: float, h: float, tableau: Tableau, *, tolerance: float, rounds: int = 60
+    field: Field, y: torch.Tensor, t: float, h: float, tableau: Tableau, *, tolerance: float, rounds: int = 40
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """The point x (n, d) from which a step leads to ``y`` (n, d), and whether it was found (n,).
 

@@ -2,7 +2,7 @@
 
 import math
 from dataclasses import dataclass, replace
-from typing import Generic, Protocol, TypeVar
+from typing import Generic, Protocol, Self, TypeVar
 
 import numpy as np
 import torch
@@ -45,6 +45,10 @@ class EvaluatedFrames:
         pieces = [model.log_prob(piece).double() for piece in torch.split(frames, model.piece)]
         log_q = torch.cat(pieces).numpy() if len(frames) else np.zeros(0)
         return np.asarray(-self.reduced - log_q, dtype=np.float64)
+
+    def rows(self, index: IntArray) -> Self:
+        """The frames ``index``."""
+        return type(self)(self.positions[index], self.reduced[index])
 
 
 @dataclass(frozen=True)

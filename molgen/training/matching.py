@@ -5,6 +5,7 @@ enters in the check at the end only, which is what the model's record says of ef
 """
 
 import time
+from dataclasses import replace
 from functools import cache
 from typing import Any, Protocol, cast, runtime_checkable
 
@@ -34,6 +35,8 @@ STATE_FRAMES = 50
 CHECK_SHARE = 0.2
 """Largest share of a time limit that is kept for the check at the end."""
 LEAST_DRAWS = 50
+LEAST_FRAMES = 20
+"""With time for fewer frames than this the states are not judged."""
 WORSE = 0.02
 """Share of the lowest held-out loss by which that of the last parameters may be above it before they are not kept."""
 _REPORT_EVERY = 10
@@ -254,7 +257,7 @@ class MatchingTrainer:
             done += len(pieces[-1].log_q)
             self.task.progress(ProgressEvent("check", done, self._draws, "draws"))
             self._keeper.stop_if_asked()
-        report = guard.judge(self.model, _joined(pieces))
+        report = self._affordable(guard, started).judge(self.model, _joined(pieces))
         self.record.states = [state.to_json() for state in report.states]
         self.record.curve.append(
             {
@@ -268,6 +271,30 @@ class MatchingTrainer:
         self.record.notes.extend(report.reasons)
         self.record.guarded = report.passed
         self.record.seconds["check"] = time.monotonic() - started
+
+    def _affordable(self, guard: Guard[SavedModel], started: float) -> Guard[SavedModel]:
+        """``guard`` with the frames there is time to carry back to noise: a poor model makes that dear."""
+        frames, limit = guard.frames, self.task.limit_s
+        if limit is None or not guard.states.names or not isinstance(frames, EvaluatedFrames):
+            return guard
+        few = torch.as_tensor(frames.positions[:2])
+        before = time.monotonic()
+        self.model.log_prob(few)
+        now = time.monotonic()
+        left = limit - self.record.seconds.get("learn", 0.0) - (now - started)
+        most = int(left * len(few) / (now - before))
+        if most >= len(frames.positions):
+            return guard
+        if most < LEAST_FRAMES:
+            self.record.notes.append("There was no time to judge the states by their frames.")
+            most = 0
+        rows = np.unique(np.linspace(0, len(frames.positions) - 1, most).astype(np.int64))
+        return replace(
+            guard,
+            frames=frames.rows(rows),
+            frame_states=guard.frame_states[rows],
+            frame_lineage=guard.frame_lineage[rows],
+        )
 
     def _planned_check(self) -> tuple[int, float]:
         """How many draws the check takes, and the seconds to keep for it where there is a time limit."""
