@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Clusters of identical particles by flow matching, from plain dynamics to weights: docs/benchmarks/clusters.
 
-    python scripts/benchmark_clusters.py run dw4 -o bench/clusters --seeds 1 2 3 --time 4ns --train 10m
+    python scripts/benchmark_clusters.py run dw4 -o bench/clusters --seeds 1 2 3 --time 20ns --train 10m
     python scripts/benchmark_clusters.py run lj13 -o bench/clusters --seeds 1 2 3 --time 4ns --train 25m
     python scripts/benchmark_clusters.py table -o bench/clusters
 
