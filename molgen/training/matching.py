@@ -37,6 +37,9 @@ CHECK_SHARE = 0.2
 LEAST_DRAWS = 50
 LEAST_FRAMES = 20
 """With time for fewer frames than this the states are not judged."""
+PAIRS = 20_000
+"""Pairs of particles in a batch: fewer leave a processor waiting between operations."""
+LEAST, MOST = 64, 512
 WORSE = 0.02
 """Share of the lowest held-out loss by which that of the last parameters may be above it before they are not kept."""
 _REPORT_EVERY = 10
@@ -85,7 +88,7 @@ class MatchingTraining:
         return {
             "steps": settings.steps,
             "evaluations_at_most": frames + settings.check_draws,
-            "memory_mb": round((40 * frames * 3 + 16 * parameters + settings.batch * 2e5) / 1e6),
+            "memory_mb": round((40 * frames * 3 + 16 * parameters + (settings.batch or MOST) * 2e5) / 1e6),
         }
 
     def run(self, model: SavedModel, task: TrainingTask) -> TrainingRecord:
@@ -136,6 +139,7 @@ class MatchingTrainer:
         self.model, self.task, self._matched = model, task, cast(ContinuousModel, model)
         self.settings: MatchingTrainingSettings = task.settings
         self.record = TrainingRecord()
+        self._size = batch_size(self.settings.batch, positions.shape[1])
         self._matched.fit(torch.as_tensor(positions[task.rows]))
         with torch.no_grad():
             self._training = self._matched.standardise(torch.as_tensor(positions[task.rows])).float()
@@ -200,8 +204,8 @@ class MatchingTrainer:
         """``batch`` training frames, each as often as its weight says."""
         rows = len(self._training)
         if self._cumulative is None:
-            return self._training[torch.randint(0, rows, (self.settings.batch,), generator=generator)]
-        where = torch.rand(self.settings.batch, generator=generator, dtype=torch.float64)
+            return self._training[torch.randint(0, rows, (self._size,), generator=generator)]
+        where = torch.rand(self._size, generator=generator, dtype=torch.float64)
         return self._training[torch.searchsorted(self._cumulative, where, right=True).clamp_max(rows - 1)]
 
     def _validate(self, optimisation: Optimisation, best: list[torch.Tensor]) -> list[torch.Tensor]:
@@ -224,7 +228,7 @@ class MatchingTrainer:
         generator = torch.Generator().manual_seed(child_seed(self.task.seed, "validation"))
         stride = -(-len(x) // VALIDATION_FRAMES)
         some, share = x[::stride], weight[::stride]
-        losses = [self._matched.loss(piece, generator).double() for piece in torch.split(some, self.settings.batch)]
+        losses = [self._matched.loss(piece, generator).double() for piece in torch.split(some, self._size)]
         return float((torch.cat(losses) * share).sum() / share.sum())
 
     def _choose(self, curve: list[dict[str, Any]]) -> None:
@@ -318,6 +322,11 @@ class MatchingTrainer:
             if seconds > _TIMED_S or 2 * count > min(most, self.model.piece):
                 return seconds / count
             count *= 2
+
+
+def batch_size(chosen: int | None, particles: int) -> int:
+    """Frames in a batch: ``chosen``, or as many as have ``PAIRS`` pairs of particles, within bounds."""
+    return chosen or min(MOST, max(LEAST, round(PAIRS / particles**2)))
 
 
 def _weights(log_weight: FloatArray | None, rows: IntArray) -> torch.Tensor:

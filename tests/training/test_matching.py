@@ -19,7 +19,7 @@ from molgen.systems.definition import StateSection
 from molgen.systems.loading import load_system
 from molgen.training import keeper
 from molgen.training.checkpoint import read_checkpoint
-from molgen.training.matching import MatchingTraining, matching_settings
+from molgen.training.matching import MatchingTraining, batch_size, matching_settings
 from molgen.training.table import training_of
 from molgen.training.task import TrainingTask
 from molgen.trajectories.frames import FrameSet
@@ -85,7 +85,9 @@ def train(model: Normal, task: TrainingTask) -> Any:
 def test_the_settings_are_the_common_ones_with_the_models_own(stand_in: str) -> None:
     settings = training_of(stand_in).settings_class().with_overrides(["steps=7", "flow.start=2.0"])
     assert (settings.steps, settings.flow) == (7, NormalSettings(start=2.0))
-    assert (settings.batch, settings.rate, settings.average) == (256, 1e-3, 0.999)
+    assert (settings.batch, settings.rate, settings.average) == (None, 2e-3, 0.999)
+    assert [batch_size(None, n) for n in (4, 13, 55)] == [512, 118, 64]
+    assert batch_size(100, 4) == 100
     with pytest.raises(InputError, match="lose"):
         settings.with_overrides(["flow.lose=3.0"])
 
