@@ -4,8 +4,6 @@ The loss is the model's own (:class:`ContinuousModel`): flow matching or denoisi
 enters in the check at the end only, which is what the model's record says of effective sample size and states.
 """
 
-import time
-from dataclasses import replace
 from functools import cache
 from typing import Any, Protocol, cast, runtime_checkable
 
@@ -14,13 +12,12 @@ import torch
 from pydantic import create_model
 
 from molgen.arrays import FloatArray, IntArray
-from molgen.models.base import Draws, SavedModel
+from molgen.models.base import SavedModel
 from molgen.models.table import model_class
-from molgen.observables.states import build_states
 from molgen.progress import ProgressEvent
 from molgen.seeds import child_seed
 from molgen.training.checkpoint import read_checkpoint
-from molgen.training.guard import EvaluatedFrames, Guard, guard_rows, states_of_frames
+from molgen.training.fresh_check import FreshCheck
 from molgen.training.keeper import Keeper
 from molgen.training.optimisation import Optimisation
 from molgen.training.pace import Pace
@@ -30,20 +27,12 @@ from molgen.training.task import TrainingTask, check_energies
 
 VALIDATION_FRAMES = 2048
 """Most frames on which a loss is noted."""
-STATE_FRAMES = 50
-"""Training frames by which a state is judged of which fewer are held out."""
-CHECK_SHARE = 0.2
-"""Largest share of a time limit that is kept for the check at the end."""
-LEAST_DRAWS = 50
-LEAST_FRAMES = 20
-"""With time for fewer frames than this the states are not judged."""
 PAIRS = 20_000
 """Pairs of particles in a batch: fewer leave a processor waiting between operations."""
 LEAST, MOST = 64, 512
 WORSE = 0.02
 """Share of the lowest held-out loss by which that of the last parameters may be above it before they are not kept."""
 _REPORT_EVERY = 10
-_TIMED_S = 1.0
 
 
 @runtime_checkable
@@ -97,7 +86,7 @@ class MatchingTraining:
         reduced = _energies(task, positions)
         trainer = MatchingTrainer(model, task, positions)
         record = trainer.learn()
-        trainer.check(_guard(task, positions, reduced))
+        trainer.check.run(positions, reduced, record, trainer.keeper)
         return record
 
 
@@ -107,24 +96,6 @@ def _energies(task: TrainingTask, positions: FloatArray) -> FloatArray:
     task.progress(ProgressEvent("label", len(positions), len(positions), "frames"))
     check_energies(np.isfinite(reduced), len(positions))
     return reduced
-
-
-def _guard(task: TrainingTask, positions: FloatArray, reduced: FloatArray) -> Guard[SavedModel]:
-    states = build_states(task.system)
-    found = states_of_frames(task.system, states, positions)
-    most = task.settings.check_frames
-    kept = guard_rows(
-        found,
-        len(states.names),
-        task.rows,
-        task.held_out,
-        most=most,
-        most_of_state=STATE_FRAMES,
-        enough=STATE_FRAMES,
-    )
-    frames = EvaluatedFrames(positions[kept], reduced[kept])
-    lineage = task.frames.lineage[kept]
-    return Guard(task.system, states, task.energy, frames, found[kept], lineage, task.negligible)
 
 
 class MatchingTrainer:
@@ -147,14 +118,14 @@ class MatchingTrainer:
         weight = task.frames.total_log_weight
         self._weight = [_weights(weight, rows) for rows in (task.rows, task.held_out)]
         self._cumulative = None if weight is None else self._weight[0].cumsum(0)
-        self._keeper = Keeper(
+        self.keeper = Keeper(
             task.directory,
             task.interruption,
             limit_s=task.limit_s,
             spent=lambda: task.energy.counter.training,
             remedy="Check the frames with molgen check, or lower --set rate.",
         )
-        self._draws, self._reserve_s = self._planned_check()
+        self.check = FreshCheck(model, task)
 
     # --- learning --------------------------------------------------------------------------------------------------
 
@@ -176,26 +147,26 @@ class MatchingTrainer:
         if self.record.stage == "learn":
             best = self._steps(optimisation, best)
             self.record.stage = "check"
-            self._keeper.save(self.record, _state(optimisation, best))
+            self.keeper.save(self.record, _state(optimisation, best))
         optimisation.adopt(best if self.record.stale else None)
         return self.record
 
     def _steps(self, optimisation: Optimisation, best: list[torch.Tensor]) -> list[torch.Tensor]:
         settings, record = self.settings, self.record
-        limit = None if self.task.limit_s is None else max(1.0, self.task.limit_s - self._reserve_s)
+        limit = None if self.task.limit_s is None else max(1.0, self.task.limit_s - self.check.reserve_s)
         pace = Pace(settings.steps, limit, record.seconds.get("learn", 0.0))
         while (fraction := pace.fraction(record.step)) < 1.0:
             generator = torch.Generator().manual_seed(child_seed(self.task.seed, "learn", record.step))
             loss = self._matched.loss(self._batch(generator), generator).mean()
             rate = min(1.0, (record.step + 1) / settings.warmup) * (1.0 - (1.0 - settings.final_rate) * fraction)
-            self._keeper.count(record, optimisation.step(loss, rate))
+            self.keeper.count(record, optimisation.step(loss, rate))
             record.step += 1
             record.seconds["learn"] = pace.elapsed_s
             if record.step % settings.check_every == 0:
                 best = self._validate(optimisation, best)
             if record.step % _REPORT_EVERY == 0:
                 self._report(fraction)
-            self._keeper.save_if_due(record, lambda kept=best: _state(optimisation, kept))  # type: ignore[misc]
+            self.keeper.save_if_due(record, lambda kept=best: _state(optimisation, kept))  # type: ignore[misc]
         best = self._validate(optimisation, best)
         self._choose(record.curve)
         return best
@@ -248,81 +219,6 @@ class MatchingTrainer:
         figures = {"validation_loss": float(last["validation_loss"])} if last else {}
         self.task.progress(ProgressEvent("learn", fraction, 1.0, "", figures))
 
-    # --- the check at the end --------------------------------------------------------------------------------------
-
-    def check(self, guard: Guard[SavedModel]) -> None:
-        """Fresh draws with their weights: effective sample size and, where there are states, the guard's finding."""
-        started = time.monotonic()
-        pieces: list[Draws] = []
-        done = 0
-        while done < self._draws:
-            generator = torch.Generator().manual_seed(child_seed(self.task.seed, "check", len(pieces)))
-            pieces.append(self.model.sample(min(self.model.piece, self._draws - done), generator))
-            done += len(pieces[-1].log_q)
-            self.task.progress(ProgressEvent("check", done, self._draws, "draws"))
-            self._keeper.stop_if_asked()
-        report = self._affordable(guard, started).judge(self.model, _joined(pieces))
-        self.record.states = [state.to_json() for state in report.states]
-        self.record.curve.append(
-            {
-                "stage": "check",
-                "step": self.record.step,
-                "ess": report.ess,
-                "ess_winsorised": report.ess_winsorised,
-                "guard": {state["name"]: state["disagreement_kt"] for state in self.record.states},
-            }
-        )
-        self.record.notes.extend(report.reasons)
-        self.record.guarded = report.passed
-        self.record.seconds["check"] = time.monotonic() - started
-
-    def _affordable(self, guard: Guard[SavedModel], started: float) -> Guard[SavedModel]:
-        """``guard`` with the frames there is time to carry back to noise: a poor model makes that dear."""
-        frames, limit = guard.frames, self.task.limit_s
-        if limit is None or not guard.states.names or not isinstance(frames, EvaluatedFrames):
-            return guard
-        few = torch.as_tensor(frames.positions[:2])
-        before = time.monotonic()
-        self.model.log_prob(few)
-        now = time.monotonic()
-        left = limit - self.record.seconds.get("learn", 0.0) - (now - started)
-        most = int(left * len(few) / (now - before))
-        if most >= len(frames.positions):
-            return guard
-        if most < LEAST_FRAMES:
-            self.record.notes.append("There was no time to judge the states by their frames.")
-            most = 0
-        rows = np.unique(np.linspace(0, len(frames.positions) - 1, most).astype(np.int64))
-        return replace(
-            guard,
-            frames=frames.rows(rows),
-            frame_states=guard.frame_states[rows],
-            frame_lineage=guard.frame_lineage[rows],
-        )
-
-    def _planned_check(self) -> tuple[int, float]:
-        """How many draws the check takes, and the seconds to keep for it where there is a time limit."""
-        draws, limit = self.settings.check_draws, self.task.limit_s
-        if limit is None:
-            return draws, 0.0
-        each = self._seconds_a_draw(draws)
-        frames = self.settings.check_frames if self.task.system.definition.state else 0
-        reserve = min(CHECK_SHARE * limit, each * (draws + frames))
-        affordable = int(reserve / max(each, 1e-9)) - frames
-        return min(draws, max(LEAST_DRAWS, affordable)), reserve
-
-    def _seconds_a_draw(self, most: int) -> float:
-        """Timed on as many draws at once as take a second, since few are dearer each than many."""
-        generator = torch.Generator().manual_seed(child_seed(self.task.seed, "timing"))
-        count = min(4, most)
-        while True:
-            started = time.monotonic()
-            self.model.sample(count, generator)
-            seconds = time.monotonic() - started
-            if seconds > _TIMED_S or 2 * count > min(most, self.model.piece):
-                return seconds / count
-            count *= 2
-
 
 def batch_size(chosen: int | None, particles: int) -> int:
     """Frames in a batch: ``chosen``, or as many as have ``PAIRS`` pairs of particles, within bounds."""
@@ -337,11 +233,3 @@ def _weights(log_weight: FloatArray | None, rows: IntArray) -> torch.Tensor:
 
 def _state(optimisation: Optimisation, best: list[torch.Tensor]) -> dict[str, torch.Tensor]:
     return optimisation.state() | {f"best.{k}": value for k, value in enumerate(best)}
-
-
-def _joined(pieces: list[Draws]) -> Draws:
-    return Draws(
-        torch.cat([piece.positions for piece in pieces]),
-        torch.cat([piece.log_q for piece in pieces]).double(),
-        torch.cat([piece.in_domain for piece in pieces]),
-    )

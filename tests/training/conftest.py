@@ -1,8 +1,9 @@
 """Double-well and Müller-Brown frames drawn from the exact densities, labelled for a small flow."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,16 +13,21 @@ from molgen.energies.base import Energy
 from molgen.energies.factory import open_energy
 from molgen.interruption import Interruption
 from molgen.models.spline_flow import SplineFlow, SplineFlowSettings
-from molgen.observables.states import build_states
+from molgen.models.table import model_class
+from molgen.observables.states import build_states, with_states
 from molgen.progress import Progress, silent
 from molgen.seeds import numpy_generator
+from molgen.systems.definition import StateSection
 from molgen.systems.loading import load_system
 from molgen.systems.system import System
 from molgen.training.guard import Guard, states_of_frames
 from molgen.training.labelled import LabelledFrames, label_frames
+from molgen.training.matching import matching_settings
 from molgen.training.settings import TrainingSettings
+from molgen.training.task import TrainingTask
 from molgen.training.trainer import Trainer
-from tests.continuous import register
+from molgen.trajectories.frames import FrameSet
+from tests.continuous import Normal, pair_frames, register
 
 RANGES = {"double-well": [(-2.0, 2.0)], "muller-brown": [(-1.7, 1.2), (-0.4, 2.1)]}
 
@@ -107,3 +113,43 @@ def perturbed() -> Callable[..., None]:
 def stand_in(monkeypatch: pytest.MonkeyPatch) -> str:
     """The name of the stand-in for a continuous flow."""
     return register(monkeypatch)
+
+
+TINY = {"steps": 12, "batch": 32, "warmup": 3, "check_every": 5, "check_draws": 120, "average": 0.5}
+Make = Callable[..., tuple[Normal, TrainingTask]]
+
+
+@pytest.fixture
+def make(stand_in: str, tmp_path: Path) -> Make:
+    def make(
+        name: str = "run",
+        *,
+        frames: np.ndarray | None = None,
+        weight: np.ndarray | None = None,
+        states: tuple[StateSection, ...] = (),
+        changes: dict[str, Any] | None = None,
+        **task: Any,
+    ) -> tuple[Normal, TrainingTask]:
+        system = with_states(load_system("dw4"), states)
+        positions = pair_frames(300) if frames is None else frames
+        n = len(positions)
+        settings = matching_settings(stand_in).parse({**TINY, **(changes or {})}, source="test")
+        model = model_class(stand_in)(system, settings.flow)
+        (tmp_path / name).mkdir(exist_ok=True)
+        given = TrainingTask(
+            system=system,
+            frames=FrameSet(positions, np.sort(np.arange(n) % 10), "equilibrium", system.temperature_k, weight),
+            rows=np.flatnonzero(np.arange(n) % 10 != 0),
+            held_out=np.flatnonzero(np.arange(n) % 10 == 0),
+            settings=settings,
+            energy=open_energy(system),
+            negligible=0.0,
+            seed=7,
+            directory=tmp_path / name,
+            limit_s=None,
+            progress=silent,
+            interruption=Interruption(),
+        )
+        return model, replace(given, **task)
+
+    return make

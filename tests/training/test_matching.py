@@ -1,68 +1,23 @@
 """Training of continuous flows on a stand-in: it learns, resumes bit by bit, keeps to a limit, checks its draws."""
 
-from collections.abc import Callable
-from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
 
-from molgen.energies.factory import open_energy
 from molgen.errors import InputError, InterruptedRunError, PartialError
 from molgen.interruption import Interruption
-from molgen.models.table import model_class
-from molgen.observables.states import with_states
-from molgen.progress import ProgressEvent, silent
+from molgen.progress import ProgressEvent
 from molgen.systems.definition import StateSection
 from molgen.systems.loading import load_system
 from molgen.training import keeper
 from molgen.training.checkpoint import read_checkpoint
-from molgen.training.matching import MatchingTraining, batch_size, matching_settings
+from molgen.training.matching import MatchingTraining, batch_size
 from molgen.training.table import training_of
 from molgen.training.task import TrainingTask
-from molgen.trajectories.frames import FrameSet
 from tests.continuous import Normal, NormalSettings, pair_frames
-
-TINY = {"steps": 12, "batch": 32, "warmup": 3, "check_every": 5, "check_draws": 120, "average": 0.5}
-Make = Callable[..., tuple[Normal, TrainingTask]]
-
-
-@pytest.fixture
-def make(stand_in: str, tmp_path: Path) -> Make:
-    def make(
-        name: str = "run",
-        *,
-        frames: np.ndarray | None = None,
-        weight: np.ndarray | None = None,
-        states: tuple[StateSection, ...] = (),
-        changes: dict[str, Any] | None = None,
-        **task: Any,
-    ) -> tuple[Normal, TrainingTask]:
-        system = with_states(load_system("dw4"), states)
-        positions = pair_frames(300) if frames is None else frames
-        n = len(positions)
-        settings = matching_settings(stand_in).parse({**TINY, **(changes or {})}, source="test")
-        model = model_class(stand_in)(system, settings.flow)
-        (tmp_path / name).mkdir(exist_ok=True)
-        given = TrainingTask(
-            system=system,
-            frames=FrameSet(positions, np.sort(np.arange(n) % 10), "equilibrium", system.temperature_k, weight),
-            rows=np.flatnonzero(np.arange(n) % 10 != 0),
-            held_out=np.flatnonzero(np.arange(n) % 10 == 0),
-            settings=settings,
-            energy=open_energy(system),
-            negligible=0.0,
-            seed=7,
-            directory=tmp_path / name,
-            limit_s=None,
-            progress=silent,
-            interruption=Interruption(),
-        )
-        return model, replace(given, **task)
-
-    return make
+from tests.training.conftest import Make
 
 
 class StopAt(Interruption):
