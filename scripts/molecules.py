@@ -206,10 +206,11 @@ def _summary(row: dict[str, Any]) -> str:
     if result is None:
         return f"| {row['name']}: {row['what']} | {row.get('made', {}).get('n_atoms', '')} | | | | not run | | |"
     explored = f"{row['simulate']['evaluations'] * 2e-6:.1f} ns, {row['simulate']['frames']} frames"
-    said = "; ".join(result["reasons"][:2]) if result["reasons"] else "nothing"
+    said = " ".join(result["reasons"][:2]) if result["reasons"] else "nothing"
+    shape = "-" if result["pareto_k"] is None else f"{result['pareto_k']:.2f}"
     return (
         f"| {row['name']}: {row['what']} | {row['made']['n_atoms']} | {explored} | {100 * result['ess_raw']:.1f} % | "
-        f"{result['pareto_k']:.2f} | {result['verdict']} | {result['n_out_of_domain']} | {said} |"
+        f"{shape} | {result['verdict']} | {result['n_out_of_domain']} | {said} |"
     )
 
 

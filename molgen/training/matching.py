@@ -29,7 +29,7 @@ VALIDATION_FRAMES = 2048
 """Most frames on which a loss is noted."""
 PAIRS = 20_000
 """Pairs of particles in a batch: fewer leave a processor waiting between operations."""
-LEAST, MOST = 64, 512
+LEAST, MOST = 64, 256
 WORSE = 0.02
 """Share of the lowest held-out loss by which that of the last parameters may be above it before they are not kept."""
 _REPORT_EVERY = 10

@@ -84,7 +84,7 @@ class MatchingTrainingSettings(Settings):
     """Everything ``molgen train`` can be told of a continuous flow; ``flow`` are the model's own settings.
 
     ``steps`` steps on random batches of ``batch`` training frames (None: as many as have some 20,000 pairs of
-    particles, from 64 to 512). The learning rate rises over ``warmup`` steps and
+    particles, from 64 to 256). The learning rate rises over ``warmup`` steps and
     falls linearly to ``final_rate`` of ``rate``; ``average`` is the decay of the averaged parameters, which are the
     model. Every ``check_every`` steps the loss of held-out frames is noted. At the end ``check_draws`` fresh draws and
     at most ``check_frames`` frames check effective sample size and states.

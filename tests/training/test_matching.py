@@ -41,7 +41,7 @@ def test_the_settings_are_the_common_ones_with_the_models_own(stand_in: str) -> 
     settings = training_of(stand_in).settings_class().with_overrides(["steps=7", "flow.start=2.0"])
     assert (settings.steps, settings.flow) == (7, NormalSettings(start=2.0))
     assert (settings.batch, settings.rate, settings.average) == (None, 2e-3, 0.999)
-    assert [batch_size(None, n) for n in (4, 13, 55)] == [512, 118, 64]
+    assert [batch_size(None, n) for n in (4, 13, 55)] == [256, 118, 64]
     assert batch_size(100, 4) == 100
     with pytest.raises(InputError, match="lose"):
         settings.with_overrides(["flow.lose=3.0"])
