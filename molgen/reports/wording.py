@@ -136,6 +136,8 @@ def _agreement(result: Mapping[str, Any]) -> str:
     known = {name: z for name, z in scores.items() if z is not None}
     if result.get("verdict") == "refused":
         return ""
+    if result.get("populations") == {}:
+        return "There are no states, and so no populations."
     if not known:
         return "No reference populations were given to compare with."
     apart = [name for name, z in known.items() if abs(z) > 1.96]

@@ -52,6 +52,7 @@ def test_refused_populations_are_marked_within_the_sentence() -> None:
 
 def test_summary_without_reference_says_so() -> None:
     assert wording.summary({"n": 5}).endswith("No reference populations were given to compare with.")
+    assert wording.summary({"n": 5, "populations": {}}).endswith("There are no states, and so no populations.")
 
 
 def test_estimate_names() -> None:
