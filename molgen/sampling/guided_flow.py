@@ -92,24 +92,29 @@ class GuidedMixture:
         return self.guided.settings.piece
 
     def sample(self, n: int, generator: torch.Generator) -> Draws:
-        """See :class:`molgen.models.base.GenerativeModel`; ``log_q`` is -inf where either density is unknown."""
+        """See :class:`molgen.models.base.GenerativeModel`; a draw rejected by its own flow has ``log_q`` +inf, one
+        whose density under the other is unknown -inf."""
         plain = torch.rand(n, generator=generator) < self.share
         count = int(plain.sum())
         chart = self.guided.chart
         positions = torch.empty(n, chart.particles, chart.dim, dtype=torch.float64)
         log_q = torch.empty(n, dtype=torch.float64)
         inside = torch.empty(n, dtype=torch.bool)
+        rejected = torch.zeros(n, dtype=torch.bool)
         base = self.guided.base
         if count < n:
             drawn = self.guided.sample(n - count, generator)
             positions[~plain], inside[~plain] = drawn.positions, drawn.in_domain
+            rejected[~plain] = torch.isposinf(drawn.log_q)
             log_q[~plain] = self._together(drawn.log_q, base.log_prob(drawn.positions))
         if count:
             drawn = base.sample(count, generator)
             positions[plain], inside[plain] = drawn.positions, drawn.in_domain
+            rejected[plain] = torch.isposinf(drawn.log_q)
             log_q[plain] = self._together(self.guided.log_prob(drawn.positions), drawn.log_q)
-        known = torch.isfinite(log_q)
-        return Draws(positions, torch.where(known, log_q, -torch.inf), inside & known)
+        known = torch.isfinite(log_q) & ~rejected
+        log_q = torch.where(known, log_q, -torch.inf).masked_fill(rejected, torch.inf)
+        return Draws(positions, log_q, inside & known)
 
     def log_prob(self, positions: torch.Tensor) -> torch.Tensor:
         """See :class:`molgen.models.base.GenerativeModel`."""
