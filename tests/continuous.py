@@ -58,7 +58,9 @@ class Normal(nn.Module):
     def standardise(self, positions: torch.Tensor) -> torch.Tensor:
         return (positions - positions.mean(1, keepdim=True)) / self.scale
 
-    def loss(self, x: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+    def loss(
+        self, x: torch.Tensor, generator: torch.Generator, temperature_k: torch.Tensor | None = None
+    ) -> torch.Tensor:
         noise = 1.0 + 0.1 * torch.randn(len(x), generator=generator)
         free = self.basis.shape[1] * self.shape[1]
         return noise * (0.5 * x.square().sum((1, 2)) * (-2 * self.log_width).exp() + free * self.log_width)

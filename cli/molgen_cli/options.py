@@ -107,3 +107,8 @@ TopologyOption = Annotated[
 ]
 
 DEFAULT_WORKERS = available_cpus()
+
+
+def at_temperature(overrides: list[str] | None, temperature_k: float | None) -> list[str]:
+    """``overrides`` (--set) with ``--temperature`` as one of them, the last."""
+    return [*(overrides or ()), *([] if temperature_k is None else [f"temperature_k={temperature_k!r}"])]

@@ -21,12 +21,12 @@ _HOT_ANALYTIC_FACTOR = 3.0
 class SimulationSettings(Settings):
     """Settings of ``simulate``; times of an analytic system are in its reduced unit where ps or fs is written.
 
-    ``timestep_fs`` None is 2 fs for a molecule (with hydrogens of ``hydrogen_mass_da``, None for physical masses)
-    and the system's own for an analytic one. ``hot_temperature_k`` None is 900 K for a molecule, three times
-    the temperature of an analytic system. *Explore*: ``hot_chains`` independent hot trajectories (more where bonds may
-    be cis or trans, so that every form is a start) give a starting point every ``hot_interval_ps``; each is
-    equilibrated and then sampled for ``segment_ps``. *Plain*: ``plain_chains`` independent trajectories, written in
-    pieces of ``piece_ps``.
+    ``timestep_fs`` None is 2 fs for a molecule (with hydrogens of ``hydrogen_mass_da``, None for physical masses) and
+    the system's own for an analytic one. ``temperature_k`` None is the system's own; ``hot_temperature_k`` None is
+    900 K for a molecule, three times the temperature of an analytic system. *Explore*: ``hot_chains`` independent hot
+    trajectories (more where bonds may be cis or trans, so that every form is a start) give a starting point every
+    ``hot_interval_ps``; each is equilibrated and then sampled for ``segment_ps``. *Plain*: ``plain_chains``
+    independent trajectories, written in pieces of ``piece_ps``.
     """
 
     timestep_fs: PositiveFloat | None = None
@@ -34,6 +34,7 @@ class SimulationSettings(Settings):
     hydrogen_mass_da: PositiveFloat | None = 3.0
     save_every_ps: PositiveFloat = 0.1
     equilibration_ps: NonNegativeFloat = 4.0
+    temperature_k: PositiveFloat | None = None
     hot_temperature_k: PositiveFloat | None = None
     hot_interval_ps: PositiveFloat = 5.0
     hot_chains: PositiveInt = 2
@@ -49,13 +50,17 @@ class SimulationSettings(Settings):
         analytic = isinstance(system, AnalyticSystem)
         return 1e-3 * (system.definition.dynamics.timestep_fs if analytic else _MOLECULE_TIMESTEP_FS)
 
+    def target_k(self, system: System) -> float:
+        """The temperature of the frames of ``system`` in kelvin."""
+        return system.temperature_k if self.temperature_k is None else self.temperature_k
+
     def hot_k(self, system: System) -> float:
         """The hot temperature for ``system`` in kelvin."""
         if self.hot_temperature_k is not None:
             return self.hot_temperature_k
         if isinstance(system, AnalyticSystem):
-            return _HOT_ANALYTIC_FACTOR * system.temperature_k
-        return max(_HOT_MOLECULE_K, system.temperature_k)
+            return _HOT_ANALYTIC_FACTOR * self.target_k(system)
+        return max(_HOT_MOLECULE_K, self.target_k(system))
 
 
 @dataclass(frozen=True)
@@ -128,7 +133,7 @@ def plan_explore(system: System, settings: SimulationSettings, time_ps: float) -
         settings.seeds_per_task,
         Piece(hot, interval, interval, equilibration),
         Piece(hot, interval, interval),
-        Piece(system.temperature_k, steps_of(settings.segment_ps, dt), every, equilibration),
+        Piece(settings.target_k(system), steps_of(settings.segment_ps, dt), every, equilibration),
     )
 
 
@@ -147,7 +152,7 @@ def plan_plain(system: System, settings: SimulationSettings, time_ps: float) -> 
     in_piece = max(1, steps_of(settings.piece_ps, dt) // every)
     lengths = [min(in_piece, frames - done) for done in range(0, frames, in_piece)]
     pieces = tuple(
-        Piece(system.temperature_k, n * every, every, equilibration if index == 0 else 0)
+        Piece(settings.target_k(system), n * every, every, equilibration if index == 0 else 0)
         for index, n in enumerate(lengths)
     )
     return PlainPlan(settings.plain_chains, pieces)

@@ -29,7 +29,7 @@ class Draws:
 
 @dataclass(frozen=True)
 class DrawOptions:
-    """What can be chosen when drawing: integration steps (None: the model's own), and how log q is found.
+    """What can be chosen when drawing: integration steps and temperature (None: the model's own), how log q is found.
 
     ``hutchinson`` estimates it from ``probes`` random vectors: fast, unbiased, and noisy.
     """
@@ -37,6 +37,7 @@ class DrawOptions:
     steps: int | None = None
     density: Density = "exact"
     probes: int = 4
+    temperature_k: float | None = None
 
     def chosen(self) -> dict[str, Any]:
         """The choices that differ from the defaults, as plain data."""

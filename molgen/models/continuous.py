@@ -20,7 +20,7 @@ from typing import Annotated, ClassVar, Literal, Self
 
 import numpy as np
 import torch
-from pydantic import Field, PositiveInt
+from pydantic import Field, PositiveFloat, PositiveInt
 from torch import nn
 
 from molgen.coordinates.cartesian import CartesianChart
@@ -29,6 +29,7 @@ from molgen.models.base import DrawOptions, Draws
 from molgen.models.hutchinson import noisy_change
 from molgen.models.runge_kutta import TABLEAUX, inverse_step, step, step_with_determinant
 from molgen.models.schedule import time_grid
+from molgen.models.temperature import ROUNDING_K, TemperatureRange, only_at
 from molgen.models.threads import one_thread
 from molgen.networks.equivariant import EquivariantNetwork, EquivariantSettings
 from molgen.settings import Settings
@@ -44,7 +45,8 @@ class ContinuousSettings(Settings):
     """Shape of a continuous flow: its network and the steps from noise to frames.
 
     The steps are part of the model: other steps make another density. ``crowding`` above 1 puts them closer to the
-    data; ``piece`` draws are made at a time.
+    data; ``piece`` draws are made at a time. ``temperatures`` (lowest and highest, in kelvin) makes the model one of
+    all temperatures between; training sets it where it is given frames of several.
     """
 
     network: EquivariantSettings = EquivariantSettings()
@@ -53,6 +55,7 @@ class ContinuousSettings(Settings):
     crowding: Annotated[float, Field(ge=1.0)] = 1.0
     piece: PositiveInt = 250
     coupling_block: PositiveInt = 4
+    temperatures: tuple[PositiveFloat, PositiveFloat] | None = None
 
 
 class ContinuousFlow(nn.Module):
@@ -69,12 +72,14 @@ class ContinuousFlow(nn.Module):
         self.settings = settings
         self.chart = CartesianChart(system)
         self.measure = self.chart.measure
+        self.temperature_k = system.temperature_k
         shape = settings.network.model_copy(update={"chiral": self.chart.chiral and settings.network.chiral})
         with torch.random.fork_rng(devices=[]):
             # Parameters are initialised by torch's global generator; it is seeded here and put back afterwards.
             seed = torch.randint(2**62, (1,), generator=generator).item() if generator is not None else 0
             torch.manual_seed(int(seed))
-            self.network = EquivariantNetwork(self.chart.kinds, self.chart.pairs, shape)
+            conditions = 0 if settings.temperatures is None else 1
+            self.network = EquivariantNetwork(self.chart.kinds, self.chart.pairs, shape, conditions)
         self.register_buffer("scale", torch.ones((), dtype=torch.float64))
         self._grid = time_grid(settings.steps, settings.crowding)
         self._tableau = TABLEAUX[settings.scheme]
@@ -107,8 +112,13 @@ class ContinuousFlow(nn.Module):
         """Velocity (n, N, D) and its Jacobian (n, N D, N D)."""
         raise NotImplementedError
 
-    def loss(self, x: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
-        """What training makes smaller, a number a frame (n,), for frames in standard coordinates (n, N, D)."""
+    def loss(
+        self, x: torch.Tensor, generator: torch.Generator, temperature_k: torch.Tensor | None = None
+    ) -> torch.Tensor:
+        """What training makes smaller, a number a frame (n,), for frames in standard coordinates (n, N, D).
+
+        ``temperature_k`` (n,) are those of the frames, for a model of several.
+        """
         raise NotImplementedError
 
     # --- standard coordinates --------------------------------------------------------------------------------------
@@ -132,15 +142,26 @@ class ContinuousFlow(nn.Module):
 
     def network_with_jacobian(self, x: torch.Tensor, t: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """The network's vectors (n, N, D) and their Jacobian (n, N D, N D) in the space the particles live in."""
-        vectors, jacobian = self.network.with_jacobian(self._in_space(x), t.to(self.dtype))
+        condition = self._condition(t, None)
+        vectors, jacobian = self.network.with_jacobian(self._in_space(x), t.to(self.dtype), condition)
         n, count, dim = x.shape
         kept = jacobian.reshape(n, count, 3, count, 3)[:, :, :dim, :, :dim]
         return vectors[..., :dim].to(x), kept.reshape(n, count * dim, count * dim).to(x)
 
-    def network_vectors(self, x: torch.Tensor, t: torch.Tensor) -> torch.Tensor:
-        """The network's vectors (n, N, D)."""
-        vectors: torch.Tensor = self.network(self._in_space(x), t.to(self.dtype))
+    def network_vectors(
+        self, x: torch.Tensor, t: torch.Tensor, temperature_k: torch.Tensor | None = None
+    ) -> torch.Tensor:
+        """The network's vectors (n, N, D) at ``temperature_k`` (n,), the one that is drawn at if None."""
+        vectors: torch.Tensor = self.network(self._in_space(x), t.to(self.dtype), self._condition(t, temperature_k))
         return vectors[..., : x.shape[2]].to(x)
+
+    def _condition(self, t: torch.Tensor, temperature_k: torch.Tensor | None) -> torch.Tensor | None:
+        """What the network is told of the temperature (n, 1); None for a model of one."""
+        if self.settings.temperatures is None:
+            return None
+        if temperature_k is None:
+            temperature_k = torch.full((len(t),), self.temperature_k, dtype=torch.float64)
+        return TemperatureRange(*self.settings.temperatures).condition(temperature_k.double()).to(self.dtype)
 
     def _in_space(self, x: torch.Tensor) -> torch.Tensor:
         """Positions in three dimensions and the network's type; particles in a plane stay in it without ``chiral``."""
@@ -275,7 +296,10 @@ class ContinuousFlow(nn.Module):
         return normal + self.chart.log_order
 
     def with_options(self, options: DrawOptions) -> Self:
-        """See :class:`molgen.models.base.GenerativeModel`; other steps make another density, as exact as its own."""
+        """See :class:`molgen.models.base.GenerativeModel`; other steps make another density, as exact as its own.
+
+        ``InputError`` for a temperature that the model does not know.
+        """
         if options.density != "exact" and options.probes < 2:
             raise UsageError("One probe shows no error of its estimate.", "Take two or more, --set probes=4.")
         if not options.chosen():
@@ -285,7 +309,18 @@ class ContinuousFlow(nn.Module):
         other.settings = self.settings.model_copy(update={"steps": steps})
         other._grid = time_grid(steps, self.settings.crowding)
         other._options = options
+        if options.temperature_k is not None:
+            other.temperature_k = _checked(options.temperature_k, self.temperature_k, self.settings)
         return other
+
+
+def _checked(temperature_k: float, own_k: float, settings: ContinuousSettings) -> float:
+    """``temperature_k``; ``InputError`` if a model of ``own_k`` kelvin with these settings cannot draw at it."""
+    if settings.temperatures is not None:
+        TemperatureRange(*settings.temperatures).check(temperature_k)
+    elif abs(temperature_k - own_k) > ROUNDING_K:
+        raise only_at(own_k, temperature_k)
+    return temperature_k
 
 
 def _stopped(x: torch.Tensor, total: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:

@@ -46,7 +46,9 @@ class Diffusion(ContinuousFlow):
         vectors, jacobian = self.network_with_jacobian(x, self._clock(self._angle(t)))
         return -vectors * self._rate(t), -jacobian * self._rate(t)
 
-    def loss(self, x: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+    def loss(
+        self, x: torch.Tensor, generator: torch.Generator, temperature_k: torch.Tensor | None = None
+    ) -> torch.Tensor:
         r"""Mean square error of F, :math:`|F(u, θ) - (\sin θ\,x - \cos θ\,z)|^2` / ((N - 1) D) (n,)."""
         options = self.settings
         z = self.noise(len(x), generator).to(x)
@@ -54,7 +56,7 @@ class Diffusion(ContinuousFlow):
         sigma = (options.noise_mean + options.noise_spread * normal).exp()
         angle = torch.atan(sigma.clamp(options.least_noise, options.most_noise))
         c, s = angle.cos()[:, None, None], angle.sin()[:, None, None]
-        error = self.network_vectors(c * x + s * z, self._clock(angle)) - (s * x - c * z)
+        error = self.network_vectors(c * x + s * z, self._clock(angle), temperature_k) - (s * x - c * z)
         return error.square().sum((1, 2)) / self.chart.dimension
 
     @torch.no_grad()

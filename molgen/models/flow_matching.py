@@ -30,12 +30,14 @@ class FlowMatching(ContinuousFlow):
         """See :class:`molgen.models.continuous.ContinuousFlow`."""
         return self.network_with_jacobian(x, t)
 
-    def loss(self, x: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+    def loss(
+        self, x: torch.Tensor, generator: torch.Generator, temperature_k: torch.Tensor | None = None
+    ) -> torch.Tensor:
         r"""Mean square error of the velocity, :math:`|v(x_t, t) - (x - z)|^2` / ((N - 1) D) (n,), t uniform."""
         noise = self.noise(len(x), generator).numpy()
         coupled = couple(noise, x.double().numpy(), self.chart.exchangeable, self.settings.coupling_block)
         z = torch.as_tensor(coupled).to(x)
         t = torch.rand(len(x), generator=generator, dtype=x.dtype)
         between = (1.0 - t)[:, None, None] * z + t[:, None, None] * x
-        error = self.network_vectors(between, t) - (x - z)
+        error = self.network_vectors(between, t, temperature_k) - (x - z)
         return error.square().sum((1, 2)) / self.chart.dimension

@@ -9,6 +9,7 @@ arXiv:2002.02428; internal coordinates: Noe et al., Science 365 (2019) eaaw1147,
 """
 
 import math
+from dataclasses import replace
 from typing import Annotated
 
 import torch
@@ -22,6 +23,7 @@ from molgen.models.autoregressive import AutoregressiveTorsions
 from molgen.models.base import DrawOptions, Draws
 from molgen.models.coupling import Coupling, alternating_halves
 from molgen.models.rational_quadratic import MAX_BINS
+from molgen.models.temperature import ROUNDING_K, only_at
 from molgen.networks.conditioner import TorsionFeatures
 from molgen.settings import Settings
 from molgen.systems.system import System
@@ -57,6 +59,7 @@ class SplineFlow(nn.Module):
         self.settings = settings
         self.chart = chart_of(system)
         self.measure = self.chart.measure
+        self.temperature_k = system.temperature_k
         chart = self.chart
         self.whitening = Whitening(chart.dimension, chart.circular, chart.periods, chart.narrow, chart.coupled)
         n_circular, n_linear = self.whitening.n_circular, self.whitening.n_linear
@@ -199,6 +202,10 @@ class SplineFlow(nn.Module):
 
     def with_options(self, options: DrawOptions) -> "SplineFlow":
         """See :class:`molgen.models.base.GenerativeModel`; a spline flow leaves nothing to choose."""
+        if options.temperature_k is not None:
+            if abs(options.temperature_k - self.temperature_k) > ROUNDING_K:
+                raise only_at(self.temperature_k, options.temperature_k)
+            options = replace(options, temperature_k=None)
         if chosen := options.chosen():
             raise UsageError(
                 f"A spline flow draws in one way and has no {' or '.join(chosen)} to choose.", "Leave that setting out."

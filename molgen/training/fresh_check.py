@@ -11,6 +11,7 @@ import torch
 
 from molgen.arrays import FloatArray
 from molgen.models.base import Draws, SavedModel
+from molgen.models.temperature import ROUNDING_K
 from molgen.observables.states import build_states
 from molgen.progress import ProgressEvent
 from molgen.seeds import child_seed
@@ -113,11 +114,13 @@ class FreshCheck:
 def _guard(task: TrainingTask, positions: FloatArray, reduced: FloatArray) -> Guard[SavedModel]:
     states = build_states(task.system)
     found = states_of_frames(task.system, states, positions)
+    # Evidence is compared at the target's temperature: frames of others say nothing about it.
+    at_target = np.abs(task.frames.temperature_k - task.system.temperature_k) <= ROUNDING_K
     kept = guard_rows(
         found,
         len(states.names),
-        task.rows,
-        task.held_out,
+        task.rows[at_target[task.rows]],
+        task.held_out[at_target[task.held_out]],
         most=task.settings.check_frames,
         most_of_state=STATE_FRAMES,
         enough=STATE_FRAMES,

@@ -4,6 +4,7 @@ The loss is the model's own (:class:`ContinuousModel`): flow matching or denoisi
 enters in the check at the end only, which is what the model's record says of effective sample size and states.
 """
 
+from collections.abc import Sequence
 from functools import cache
 from typing import Any, Protocol, cast, runtime_checkable
 
@@ -16,6 +17,7 @@ from molgen.models.base import SavedModel
 from molgen.models.table import model_class
 from molgen.progress import ProgressEvent
 from molgen.seeds import child_seed
+from molgen.systems.system import System
 from molgen.training.checkpoint import read_checkpoint
 from molgen.training.fresh_check import FreshCheck
 from molgen.training.keeper import Keeper
@@ -47,8 +49,13 @@ class ContinuousModel(Protocol):
         """Standard coordinates (n, N, D) of frames."""
         ...
 
-    def loss(self, x: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
-        """Losses (n,) of standard coordinates (n, N, D), float32; times and noise come from ``generator``."""
+    def loss(
+        self, x: torch.Tensor, generator: torch.Generator, temperature_k: torch.Tensor | None = None
+    ) -> torch.Tensor:
+        """Losses (n,) of standard coordinates (n, N, D), float32; times and noise come from ``generator``.
+
+        ``temperature_k`` (n,) where the frames are of several.
+        """
         ...
 
 
@@ -70,6 +77,15 @@ class MatchingTraining:
     def __init__(self, name: str) -> None:
         self.name = name
         self.settings_class = matching_settings(name)
+
+    def at_temperatures(
+        self, settings: MatchingTrainingSettings, system: System, temperatures: Sequence[float]
+    ) -> MatchingTrainingSettings:
+        """See :class:`molgen.training.task.ModelTraining`; the flow becomes one of all temperatures between."""
+        if len(temperatures) == 1 or "temperatures" not in type(settings.flow).model_fields:
+            return settings
+        flow = settings.flow.model_copy(update={"temperatures": (temperatures[0], temperatures[-1])})
+        return settings.model_copy(update={"flow": flow})
 
     def plan(self, settings: MatchingTrainingSettings, model: SavedModel, frames: int) -> dict[str, Any]:
         """See :class:`molgen.training.task.ModelTraining`."""
@@ -115,6 +131,8 @@ class MatchingTrainer:
         with torch.no_grad():
             self._training = self._matched.standardise(torch.as_tensor(positions[task.rows])).float()
             self._held_out = self._matched.standardise(torch.as_tensor(positions[task.held_out])).float()
+        several = len(task.frames.temperatures) > 1
+        self._temperature = torch.as_tensor(task.frames.temperature_k) if several else None
         weight = task.frames.total_log_weight
         self._weight = [_weights(weight, rows) for rows in (task.rows, task.held_out)]
         self._cumulative = None if weight is None else self._weight[0].cumsum(0)
@@ -157,7 +175,8 @@ class MatchingTrainer:
         pace = Pace(settings.steps, limit, record.seconds.get("learn", 0.0))
         while (fraction := pace.fraction(record.step)) < 1.0:
             generator = torch.Generator().manual_seed(child_seed(self.task.seed, "learn", record.step))
-            loss = self._matched.loss(self._batch(generator), generator).mean()
+            rows = self._batch(generator)
+            loss = self._matched.loss(self._training[rows], generator, self._of(self.task.rows, rows)).mean()
             rate = min(1.0, (record.step + 1) / settings.warmup) * (1.0 - (1.0 - settings.final_rate) * fraction)
             self.keeper.count(record, optimisation.step(loss, rate))
             record.step += 1
@@ -172,19 +191,22 @@ class MatchingTrainer:
         return best
 
     def _batch(self, generator: torch.Generator) -> torch.Tensor:
-        """``batch`` training frames, each as often as its weight says."""
+        """``batch`` rows of the training frames, each as often as its weight says."""
         rows = len(self._training)
         if self._cumulative is None:
-            return self._training[torch.randint(0, rows, (self._size,), generator=generator)]
+            return torch.randint(0, rows, (self._size,), generator=generator)
         where = torch.rand(self._size, generator=generator, dtype=torch.float64)
-        return self._training[torch.searchsorted(self._cumulative, where, right=True).clamp_max(rows - 1)]
+        return torch.searchsorted(self._cumulative, where, right=True).clamp_max(rows - 1)
+
+    def _of(self, frames: IntArray, rows: torch.Tensor) -> torch.Tensor | None:
+        """Temperatures of ``rows`` of the ``frames``; None where all are of one."""
+        return None if self._temperature is None else self._temperature[torch.as_tensor(frames)[rows]]
 
     def _validate(self, optimisation: Optimisation, best: list[torch.Tensor]) -> list[torch.Tensor]:
         """Note the averaged model's losses; returns the averaged parameters with the lowest on held-out frames."""
         with optimisation.averaged():
-            training, held_out = (
-                self._loss(x, w) for x, w in zip((self._training, self._held_out), self._weight, strict=True)
-            )
+            training = self._loss(self._training, self._weight[0], self.task.rows)
+            held_out = self._loss(self._held_out, self._weight[1], self.task.held_out)
         self.record.curve.append(
             {"stage": "learn", "step": self.record.step, "validation_loss": held_out, "train_loss": training}
         )
@@ -194,13 +216,16 @@ class MatchingTrainer:
         return best
 
     @torch.no_grad()
-    def _loss(self, x: torch.Tensor, weight: torch.Tensor) -> float:
+    def _loss(self, x: torch.Tensor, weight: torch.Tensor, frames: IntArray) -> float:
         """Mean loss of at most ``VALIDATION_FRAMES`` weighted frames, with the same times and noise every time."""
         generator = torch.Generator().manual_seed(child_seed(self.task.seed, "validation"))
         stride = -(-len(x) // VALIDATION_FRAMES)
-        some, share = x[::stride], weight[::stride]
-        losses = [self._matched.loss(piece, generator).double() for piece in torch.split(some, self._size)]
-        return float((torch.cat(losses) * share).sum() / share.sum())
+        some = torch.arange(0, len(x), stride)
+        losses = [
+            self._matched.loss(x[piece], generator, self._of(frames, piece)).double()
+            for piece in torch.split(some, self._size)
+        ]
+        return float((torch.cat(losses) * weight[some]).sum() / weight[some].sum())
 
     def _choose(self, curve: list[dict[str, Any]]) -> None:
         """Whether the parameters of the lowest held-out loss are better than the last ones (``record.stale``)."""

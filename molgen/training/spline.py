@@ -1,15 +1,18 @@
 """Training a spline flow: frames with their forces first, then fresh draws under the guard."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import torch
 
 from molgen.arrays import FloatArray
+from molgen.errors import InputError
 from molgen.models.base import SavedModel
 from molgen.models.spline_flow import SplineFlow
 from molgen.observables.states import build_states
 from molgen.progress import ProgressEvent
+from molgen.systems.system import System
 from molgen.training.guard import Guard, guard_rows, states_of_frames
 from molgen.training.labelled import LabelledFrames, label_frames
 from molgen.training.record import TrainingRecord
@@ -25,6 +28,18 @@ class SplineTraining:
 
     def __init__(self, name: str = "spline") -> None:
         self.name = name
+
+    def at_temperatures(
+        self, settings: TrainingSettings, system: System, temperatures: Sequence[float]
+    ) -> TrainingSettings:
+        """See :class:`molgen.training.task.ModelTraining`: one temperature."""
+        if len(temperatures) > 1:
+            listed = ", ".join(f"{t:g}" for t in temperatures)
+            raise InputError(
+                f"The frames are from {listed} K, and a spline flow learns one temperature.",
+                f"Give frames of {system.temperature_k:g} K, or train --model flow-matching.",
+            )
+        return settings
 
     def plan(self, settings: TrainingSettings, model: SavedModel, frames: int) -> dict[str, Any]:
         """See :class:`molgen.training.task.ModelTraining`."""

@@ -1,5 +1,6 @@
 """One training as every kind of model meets it: what is given, what is shared, what each kind has to offer."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -44,6 +45,13 @@ class ModelTraining(Protocol):
     """How one kind of model is trained: its settings, its cost, and the training itself."""
 
     settings_class: type[Settings]
+
+    def at_temperatures(self, settings: Any, system: System, temperatures: Sequence[float]) -> Any:
+        """``settings`` for frames of ``temperatures`` (kelvin, ascending), some of them of the system's own.
+
+        ``InputError`` for more temperatures than this kind of model can learn.
+        """
+        ...
 
     def plan(self, settings: Any, model: SavedModel, frames: int) -> dict[str, Any]:
         """``steps``, ``evaluations_at_most`` and ``memory_mb`` of a training on so many frames."""

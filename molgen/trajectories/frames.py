@@ -18,20 +18,20 @@ AnyFloatArray = npt.NDArray[np.float32] | npt.NDArray[np.float64]
 
 @dataclass(frozen=True, eq=False)
 class FrameSet:
-    """Frames, row-aligned with their lineage and weights.
+    """Frames, row-aligned with their lineage, temperature and weights.
 
-    ``positions`` (n, N, D) in nm; ``lineage`` (n,) numbers the independent pieces of dynamics, frames of one
-    piece stand in time order; ``log_weight`` (n,) or None for equal weights; ``evaluations`` is the number of
-    energy or force evaluations that made them, 0 if unknown; in ``made_whole`` of them the molecule was broken across
-    a periodic box, which ``periodic`` sources have. ``log_stiff`` (n,) or None is what each frame weighs besides
-    because the dynamics that made it held bonds fixed (:func:`molgen.trajectories.constrained.log_stiff`).
-    ``ValueError`` if rows do not match.
+    ``positions`` (n, N, D) in nm; ``lineage`` (n,) numbers the independent pieces of dynamics, frames of one piece
+    stand in time order; ``temperature_k`` (n,) is that of the dynamics; ``log_weight`` (n,) or None for equal
+    weights; ``evaluations`` is the number of energy or force evaluations that made them, 0 if unknown; in
+    ``made_whole`` of them the molecule was broken across a periodic box, which ``periodic`` sources have.
+    ``log_stiff`` (n,) or None is what each frame weighs besides because the dynamics that made it held bonds fixed
+    (:func:`molgen.trajectories.constrained.log_stiff`). ``ValueError`` if rows do not match.
     """
 
     positions: AnyFloatArray
     lineage: IntArray
     kind: FrameKind
-    temperature_k: float
+    temperature_k: FloatArray
     log_weight: FloatArray | None = None
     evaluations: int = 0
     log_stiff: FloatArray | None = None
@@ -42,6 +42,10 @@ class FrameSet:
         n = len(self.positions)
         if self.positions.ndim != 3 or self.lineage.shape != (n,):
             raise ValueError(f"positions {self.positions.shape} and lineage {self.lineage.shape} do not match")
+        if self.temperature_k.shape != (n,):
+            raise ValueError(
+                f"positions {self.positions.shape} and temperatures {self.temperature_k.shape} do not match"
+            )
         if self.log_weight is not None and self.log_weight.shape != (n,):
             raise ValueError(f"positions {self.positions.shape} and log_weight {self.log_weight.shape} do not match")
         if self.log_stiff is not None and self.log_stiff.shape != (n,):
@@ -58,6 +62,11 @@ class FrameSet:
         return len(self.positions)
 
     @property
+    def temperatures(self) -> tuple[float, ...]:
+        """The temperatures that occur, ascending, in kelvin."""
+        return tuple(np.unique(self.temperature_k).tolist())
+
+    @property
     def n_lineages(self) -> int:
         """Number of independent pieces."""
         return len(np.unique(self.lineage))
@@ -69,24 +78,25 @@ class FrameSet:
         weight = None if self.log_weight is None else self.log_weight[chosen]
         stiff = None if self.log_stiff is None else self.log_stiff[chosen]
         return replace(
-            self, positions=self.positions[chosen], lineage=self.lineage[chosen], log_weight=weight, log_stiff=stiff
+            self,
+            positions=self.positions[chosen],
+            lineage=self.lineage[chosen],
+            temperature_k=self.temperature_k[chosen],
+            log_weight=weight,
+            log_stiff=stiff,
         )
 
 
 def concatenate(parts: Sequence[FrameSet]) -> FrameSet:
     """All frames in one set, lineages renumbered so that those of different parts stay apart.
 
-    The result is ``explore`` if any part is. ``InputError`` if temperatures differ, or if a part is weighted and
-    there are others: the weights of two sources have no common scale.
+    The result is ``explore`` if any part is. ``InputError`` if a part is weighted and there are others: the weights of
+    two sources have no common scale.
     """
     if not parts:
         raise InputError("There are no frames.", "Give at least one trajectory or run directory.")
     if len(parts) == 1:
         return parts[0]
-    temperatures = sorted({part.temperature_k for part in parts})
-    if len(temperatures) > 1:
-        listed = " and ".join(f"{t:g}" for t in temperatures)
-        raise InputError(f"The frames are from {listed} kelvin.", "Give frames of one temperature.")
     if any(part.log_weight is not None for part in parts):
         raise InputError("Weighted frames cannot be joined with others.", "Give the weighted ensemble alone.")
     lineages, offset = [], 0
@@ -98,7 +108,7 @@ def concatenate(parts: Sequence[FrameSet]) -> FrameSet:
         positions=np.concatenate([part.positions for part in parts]),
         lineage=np.concatenate(lineages),
         kind="explore" if any(part.kind == "explore" for part in parts) else "equilibrium",
-        temperature_k=temperatures[0],
+        temperature_k=np.concatenate([part.temperature_k for part in parts]),
         evaluations=sum(part.evaluations for part in parts),
         log_stiff=_joined_stiff(parts),
         made_whole=sum(part.made_whole for part in parts),

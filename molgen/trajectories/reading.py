@@ -56,7 +56,7 @@ def _read_one(path: Path, system: System, options: ReadingOptions, kind: FrameKi
         content.positions,
         lineage,
         kind,
-        system.temperature_k,
+        np.full(len(content.positions), system.temperature_k),
         log_stiff=log_stiff(content.positions, system, str(path)),
         made_whole=content.made_whole,
         periodic=content.periodic,
@@ -82,7 +82,7 @@ def _read_run(path: Path, system: System, stride: int) -> FrameSet:
     positions = np.concatenate([_unpadded(content, system, str(path)) for content in contents])
     lineage = np.concatenate([content.lineage for content in contents if content.lineage is not None])
     check_positions(positions, system, str(path))
-    temperature = float(manifest.result.get("temperature_k", system.temperature_k))
+    temperature = np.full(len(positions), float(manifest.result.get("temperature_k", system.temperature_k)))
     hydrogen_mass = manifest.config.get("settings", {}).get("hydrogen_mass_da")
     stiff = log_stiff(positions, system, str(path), hydrogen_mass)
     evaluations = int(manifest.result.get("evaluations", 0))
@@ -100,7 +100,7 @@ def _read_hdf5(path: Path, system: System, stride: int, kind: FrameKind) -> Fram
     if content.ensemble is not None and header.get("kind") == "model" and content.log_weight is None:
         message = f"{path} holds draws of a model that carry no weights yet."
         raise InputError(message, "Run molgen reweight first; raw draws are not samples of the target.")
-    temperature = float(header.get("temperature_k", system.temperature_k))
+    temperature = np.full(n, float(header.get("temperature_k", system.temperature_k)))
     _check_origin(header, system, str(path))
     used = None
     if content.log_weight is not None:

@@ -10,6 +10,7 @@ from molgen.arrays import FloatArray
 from molgen.energies.base import Energy
 from molgen.ensemble import EnsembleReader
 from molgen.errors import MolgenError
+from molgen.models.temperature import ROUNDING_K
 from molgen.systems.system import System
 from molgen.trajectories import reading
 from molgen.trajectories.frames import FrameSet
@@ -53,6 +54,10 @@ def check_trajectory(
         result.findings.append(refused(name, error))
         return result
     result.findings.append(_summary(name, frames))
+    if any(abs(t - system.temperature_k) > ROUNDING_K for t in frames.temperatures):
+        sentence = f"The frames are of {frames.temperatures[-1]:g} K, the system is at {system.temperature_k:g} K."
+        remedy = "Train --model flow-matching on them beside frames of the system's temperature."
+        result.findings.append(note(f"{name}: temperature", sentence, remedy))
     if frames.periodic:
         remedy = "Fine to train on if the states are the same; as a reference it is that of another ensemble."
         sentence = "The frames come from a periodic box, which the system's energy does not have."

@@ -21,7 +21,7 @@ from molgen.rundir import RunDirectory
 from molgen.systems.system import MolecularSystem, System
 from molgen.trajectories.options import EVERYTHING, ReadingOptions
 from molgen.weights import normalised
-from molgen.workflows.frames import UsableFrames, open_frames
+from molgen.workflows.frames import UsableFrames, check_temperature, open_frames
 
 KIND = "evaluate"
 RESULT = "evaluation.json"
@@ -89,6 +89,7 @@ def evaluate(
     loaded = load_model(model)
     _check(loaded, noise)
     usable = open_frames(list(data), loaded.system, reading, most=frames)
+    check_temperature(usable.frames, loaded.temperature_k, "The data")
     stop = interruption or Interruption()
     job = _Job(loaded, usable, None if noise is None else tuple(noise), workers, platform)
     if output is None:

@@ -10,6 +10,7 @@ from molgen.coordinates.domain import domain_of
 from molgen.coordinates.prochirality import match_labels
 from molgen.coordinates.violations import CIS_TRANS, Violation, atom_word, find_violations
 from molgen.errors import InputError
+from molgen.models.temperature import ROUNDING_K
 from molgen.systems.system import MolecularSystem, System
 from molgen.trajectories import reading
 from molgen.trajectories.frames import FrameKind, FrameSet
@@ -62,6 +63,16 @@ def open_frames(
     frames are outside the domain.
     """
     return usable_frames(reading.read_frames(list(paths), system, options, kind=kind), system, most=most)
+
+
+def check_temperature(frames: FrameSet, temperature_k: float, source: str) -> None:
+    """``InputError`` naming ``source`` unless all ``frames`` are of ``temperature_k``."""
+    other = [t for t in frames.temperatures if abs(t - temperature_k) > ROUNDING_K]
+    if other:
+        raise InputError(
+            f"{source} holds frames of {other[0]:g} K, where {temperature_k:g} K is asked for.",
+            f"Give frames of {temperature_k:g} K.",
+        )
 
 
 def usable_frames(frames: FrameSet, system: System, *, most: int | None = None) -> UsableFrames:

@@ -54,7 +54,7 @@ def audit_ensemble(
     log_q = table.log_q[index]
     inside = table.in_domain[index]
     checks: list[AuditCheck | None] = [
-        check_temperature(header.temperature_k, system.temperature_k),
+        check_temperature(header.temperature_k, header.drawing.get("temperature_k", system.temperature_k)),
         check_values("energy", table.energy[index], fresh, ENERGY_TOLERANCE),
         _stored_energy(sample.reduced_energy, fresh, same=energy.temperature_k == header.temperature_k),
         _domain(reader, system),

@@ -60,12 +60,13 @@ def find_model(ensemble: Path, header: EnsembleHeader, model: Path | None) -> "L
 
 
 def _as_drawn(loaded: "LoadedModel", header: EnsembleHeader, source: Path) -> "LoadedModel":
-    """The model as it drew the ensemble: with the steps chosen for it and under guidance, but with exact densities."""
+    """The model as it drew the ensemble: with its steps, temperature and guidance, but with exact densities."""
     model: Any = loaded.model
     if header.drawing:
         from molgen.models.base import DrawOptions
 
-        model = model.with_options(DrawOptions(steps=DrawOptions(**header.drawing).steps))
+        drawn = DrawOptions(**header.drawing)
+        model = model.with_options(DrawOptions(steps=drawn.steps, temperature_k=drawn.temperature_k))
     if header.bias is not None:
         from molgen.sampling.guided_flow import model_of_record
 

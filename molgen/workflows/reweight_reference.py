@@ -18,7 +18,7 @@ from molgen.reweighting.forward import forward_ess
 from molgen.systems.system import System
 from molgen.trajectories.options import ReadingOptions
 from molgen.weights import normalised
-from molgen.workflows.frames import open_frames
+from molgen.workflows.frames import check_temperature, open_frames
 
 
 @dataclass(frozen=True)
@@ -66,6 +66,7 @@ def open_reference(
         raise InputError(
             f"{path} holds explore frames, which are no equilibrium sample.", "Give plain dynamics to --reference."
         )
+    check_temperature(frames, energy.temperature_k, str(path))
     positions = np.asarray(frames.positions, dtype=np.float64)
     variables = evaluate_cvs(system, positions)
     label = states.assign(variables) if states.names else np.full(len(positions), -1, dtype=np.int64)

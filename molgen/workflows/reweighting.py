@@ -263,7 +263,9 @@ def _changed(reference: Reference) -> dict[str, float]:
 
 
 def _coverage(parts: _Parts, table: RowTable, reference: Reference | None) -> Coverage:
-    trained = from_training(parts.loaded.training) if parts.loaded is not None else Coverage(tested=False)
+    # What training found of the states holds at the temperature it was guarded at.
+    same = parts.reader.header.temperature_k == parts.system.temperature_k
+    trained = from_training(parts.loaded.training) if parts.loaded is not None and same else Coverage(tested=False)
     if reference is None:
         return trained
     weight = reference.rows.share

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
-from pydantic import PositiveInt
+from pydantic import PositiveFloat, PositiveInt
 
 from molgen.bias.parsing import parse_bias
 from molgen.ensemble import Density, Ensemble, EnsembleHeader, EnsembleWriter, Measure
@@ -33,7 +33,8 @@ class SamplingSettings(Settings):
     """``piece`` draws are made and kept at a time (None: what the model prefers); memory and seeds follow it.
 
     ``steps``, ``density`` and ``probes`` are for models that draw along trajectories
-    (:class:`molgen.models.base.DrawOptions`); ``steps`` None is the model's own number. ``guidance`` says how a bias
+    (:class:`molgen.models.base.DrawOptions`); ``steps`` None is the model's own number, ``temperature_k`` None its own
+    temperature, others are for models of several. ``guidance`` says how a bias
     is applied by ``guided``.
     """
 
@@ -41,12 +42,13 @@ class SamplingSettings(Settings):
     steps: PositiveInt | None = None
     density: Density = "exact"
     probes: PositiveInt = 4
+    temperature_k: PositiveFloat | None = None
     guidance: GuidanceSettings = GuidanceSettings()
 
     @property
     def options(self) -> DrawOptions:
         """What the model is told."""
-        return DrawOptions(self.steps, self.density, self.probes)
+        return DrawOptions(self.steps, self.density, self.probes, self.temperature_k)
 
 
 @dataclass(frozen=True)
@@ -206,7 +208,7 @@ def _drawn_from(
 def _header(loaded: LoadedModel, seed: int, options: DrawOptions, bias: dict[str, Any] | None) -> EnsembleHeader:
     return EnsembleHeader(
         system_record=system_record(loaded.system),
-        temperature_k=loaded.temperature_k,
+        temperature_k=options.temperature_k or loaded.temperature_k,
         measure=cast(Measure, loaded.model.measure),
         model_sha256=loaded.sha256,
         seed=seed,

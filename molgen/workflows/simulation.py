@@ -68,6 +68,7 @@ class _Run:
     executor: Executor
     workers: int
     platform: str
+    temperature_k: float
     progress: Progress
     interruption: Interruption
 
@@ -133,14 +134,15 @@ def simulate(
         with open_executor(workers) as executor:
             propagator = open_propagator(system, settings, platform=name)
             stop = interruption or Interruption()
-            run = _Run(system, propagator, directory, executor, workers, name, progress, stop)
+            target = settings.target_k(system)
+            run = _Run(system, propagator, directory, executor, workers, name, target, progress, stop)
             counts = _explore(run, plan) if isinstance(plan, ExplorePlan) else _plain(run, plan)
         result = SimulationResult(
             directory=directory.path,
             system=system.name,
             mode=mode,
             kind="explore" if mode == "explore" else "equilibrium",
-            temperature_k=system.temperature_k,
+            temperature_k=target,
             seed=directory.seed,
             platform=name,
             **counts,
@@ -235,7 +237,7 @@ def _write_shards(
     for index, frames in _in_parallel(run, _segment_task, tasks):
         lineage = np.repeat(np.asarray(lineages(index), dtype=np.int64), frames.shape[1])
         flat = frames.reshape(-1, *frames.shape[2:])
-        write_shard(_shard_path(run, index), flat, lineage, run.system, run.system.temperature_k)
+        write_shard(_shard_path(run, index), flat, lineage, run.system, run.temperature_k)
         done = sum(_shard_path(run, other).exists() for other in range(total))
         run.progress(ProgressEvent(stage, done, total, "shards"))
 

@@ -12,13 +12,14 @@ from molgen.energies.base import Energy
 from molgen.energies.factory import open_energy
 from molgen.energies.platforms import resolve_platform
 from molgen.engines.executors import open_executor
-from molgen.errors import UsageError
+from molgen.errors import InputError, UsageError
 from molgen.files import sha256_file
 from molgen.interruption import Interruption
 from molgen.models.artifact import save_model
 from molgen.models.base import SavedModel
 from molgen.models.choice import AUTO, ModelChoice, choose_model
 from molgen.models.table import model_class
+from molgen.models.temperature import ROUNDING_K
 from molgen.observables.states import with_states
 from molgen.progress import Progress, silent
 from molgen.rundir import MANIFEST, RunDirectory
@@ -103,6 +104,8 @@ def plan_training(
     settings = _settings(choice, settings)
     built: SavedModel = model_class(choice.name)(system, settings.flow)
     frames = open_frames(data, system, reading, most=settings.max_frames).frames
+    settings = _at_temperatures(choice, settings, system, frames)
+    built = model_class(choice.name)(system, settings.flow)
     return {
         "system": system.name,
         "model": choice.name,
@@ -133,6 +136,7 @@ def train(
     ``model`` names its kind (:data:`molgen.models.table.MODELS`); ``auto`` takes the one that suits the system.
     ``reading`` says which frames and atoms of trajectory files are taken. Labels of equal branches are matched to the
     system's; frames outside its domain are left out and counted, and if they are more than half the run is refused.
+    From frames of several temperatures, the system's among them, a continuous flow learns all temperatures between.
     How each kind learns is said in :mod:`molgen.training`; in the end fresh draws and frames are compared state by
     state. A time limit in ``interruption`` shortens training to fit (such a model cannot be
     repeated exactly); without one the model depends on system, data, settings, seed and platform alone. The same
@@ -145,6 +149,7 @@ def train(
     interruption = interruption or Interruption()
     paths = [Path(item) for item in data]
     frames = open_frames(paths, system, reading, most=settings.max_frames)
+    settings = _at_temperatures(choice, settings, system, frames.frames)
     check_visited(system, frames.frames)
     name = resolve_platform(system, platform).name if isinstance(system, MolecularSystem) else "numpy"
     config = {
@@ -182,6 +187,20 @@ def _settings(choice: ModelChoice, settings: AnyTrainingSettings | None) -> AnyT
             f'Start from training_settings(system, "{choice.name}").',
         )
     return settings
+
+
+def _at_temperatures(
+    choice: ModelChoice, settings: AnyTrainingSettings, system: System, frames: FrameSet
+) -> AnyTrainingSettings:
+    """``settings`` of a model of all temperatures of ``frames``; ``InputError`` if the system's is not among them."""
+    if all(abs(t - system.temperature_k) > ROUNDING_K for t in frames.temperatures):
+        listed = ", ".join(f"{t:g}" for t in frames.temperatures)
+        raise InputError(
+            f"The frames are from {listed} K, the system is at {system.temperature_k:g} K.",
+            f"Give frames of {system.temperature_k:g} K, alone or beside those of others.",
+        )
+    result: AnyTrainingSettings = training_of(choice.name).at_temperatures(settings, system, frames.temperatures)
+    return result
 
 
 @dataclass(frozen=True)

@@ -78,7 +78,7 @@ def test_the_loss_is_smallest_for_the_true_velocity_of_a_point(monkeypatch: pyte
     monkeypatch.setattr(model.chart, "exchangeable", ())
     monkeypatch.setattr("molgen.models.flow_matching.couple", lambda noise, *_: noise)
     at_rest = model.loss(point, torch.Generator().manual_seed(6)).mean()
-    monkeypatch.setattr(model, "network_vectors", lambda x, t: (point - x) / (1.0 - t)[:, None, None])
+    monkeypatch.setattr(model, "network_vectors", lambda x, t, _: (point - x) / (1.0 - t)[:, None, None])
     assert model.loss(point, torch.Generator().manual_seed(6)).max() < 1e-20
     assert at_rest > 1.0
 
@@ -98,7 +98,7 @@ def test_the_loss_of_diffusion_is_that_of_the_denoiser(monkeypatch: pytest.Monke
     point = model.noise(1, torch.Generator().manual_seed(8)).expand(64, -1, -1)
     most, least = math.log(model.settings.most_noise), math.log(model.settings.least_noise)
 
-    def exact(u: torch.Tensor, clock: torch.Tensor) -> torch.Tensor:
+    def exact(u: torch.Tensor, clock: torch.Tensor, _: None) -> torch.Tensor:
         angle = torch.atan(torch.exp(most + clock * (least - most)))[:, None, None]
         return (point - angle.cos() * u) / angle.sin()
 

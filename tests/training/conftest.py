@@ -138,7 +138,9 @@ def make(stand_in: str, tmp_path: Path) -> Make:
         (tmp_path / name).mkdir(exist_ok=True)
         given = TrainingTask(
             system=system,
-            frames=FrameSet(positions, np.sort(np.arange(n) % 10), "equilibrium", system.temperature_k, weight),
+            frames=FrameSet(
+                positions, np.sort(np.arange(n) % 10), "equilibrium", np.full(n, system.temperature_k), weight
+            ),
             rows=np.flatnonzero(np.arange(n) % 10 != 0),
             held_out=np.flatnonzero(np.arange(n) % 10 == 0),
             settings=settings,

@@ -132,7 +132,7 @@ def test_states_reach_the_record(make: Make) -> None:
 
 def test_gradients_that_stay_not_finite_end_it_in_words(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(keeper, "MAX_SKIPPED_STEPS", 3)
-    monkeypatch.setattr(Normal, "loss", lambda self, x, generator: self.log_width * x.sum((1, 2)) * torch.nan)
+    monkeypatch.setattr(Normal, "loss", lambda self, x, *_: self.log_width * x.sum((1, 2)) * torch.nan)
     model, task = make()
     with pytest.raises(PartialError, match="no longer finite"):
         train(model, task)

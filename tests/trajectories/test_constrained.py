@@ -56,13 +56,15 @@ def test_the_determinant_is_that_of_the_gradients_themselves() -> None:
 def test_weights_follow_their_frames_when_selected_and_joined() -> None:
     positions = np.zeros((4, 3, 3), dtype=np.float32)
     lineage = np.zeros(4, dtype=np.int64)
-    one = FrameSet(positions, lineage, "equilibrium", 300.0, log_stiff=np.arange(4.0))
-    two = FrameSet(positions, lineage, "equilibrium", 300.0, log_weight=np.ones(4), log_stiff=np.arange(4.0))
+    one = FrameSet(positions, lineage, "equilibrium", np.full(4, 300.0), log_stiff=np.arange(4.0))
+    two = FrameSet(
+        positions, lineage, "equilibrium", np.full(4, 300.0), log_weight=np.ones(4), log_stiff=np.arange(4.0)
+    )
     assert one.select(slice(None, None, 2)).log_stiff is not None
     np.testing.assert_array_equal(concatenate([one, one.select(slice(0, 2))]).total_log_weight, [0, 1, 2, 3, 0, 1])
     np.testing.assert_array_equal(two.total_log_weight, np.arange(4.0) + 1.0)
     with pytest.raises(ValueError, match="log_stiff"):
-        FrameSet(positions, lineage, "equilibrium", 300.0, log_stiff=np.arange(3.0))
+        FrameSet(positions, lineage, "equilibrium", np.full(4, 300.0), log_stiff=np.arange(3.0))
 
 
 def test_simulated_frames_carry_the_weight_of_their_own_masses(tmp_path: Path) -> None:

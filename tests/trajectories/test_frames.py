@@ -10,7 +10,7 @@ from molgen.trajectories.frames import FrameKind, FrameSet, concatenate
 def frames(n: int = 4, kind: FrameKind = "equilibrium", t: float = 300.0, weighted: bool = False) -> FrameSet:
     positions = np.arange(n * 6, dtype=np.float64).reshape(n, 2, 3)
     weight = np.arange(n, dtype=np.float64) if weighted else None
-    return FrameSet(positions, np.arange(n) // 2 + 5, kind, t, weight, evaluations=10)
+    return FrameSet(positions, np.arange(n) // 2 + 5, kind, np.full(n, t), weight, evaluations=10)
 
 
 def test_selecting_keeps_rows_together() -> None:
@@ -31,9 +31,14 @@ def test_lineages_of_different_sets_stay_apart() -> None:
     assert joined.evaluations == 20
 
 
+def test_every_frame_keeps_its_temperature() -> None:
+    joined = concatenate([frames(t=310.0), frames(3)])
+    assert joined.temperature_k.tolist() == [310.0] * 4 + [300.0] * 3
+    assert joined.temperatures == (300.0, 310.0)
+    assert joined.select(slice(0, 4)).temperatures == (310.0,)
+
+
 def test_what_cannot_be_joined_is_refused() -> None:
-    with pytest.raises(InputError, match="300 and 310 kelvin"):
-        concatenate([frames(), frames(t=310.0)])
     with pytest.raises(InputError, match="Weighted"):
         concatenate([frames(), frames(weighted=True)])
     with pytest.raises(InputError, match="no frames"):
@@ -44,6 +49,8 @@ def test_what_cannot_be_joined_is_refused() -> None:
 
 def test_rows_that_do_not_match_are_refused() -> None:
     with pytest.raises(ValueError, match="lineage"):
-        FrameSet(np.zeros((2, 1, 3)), np.zeros(3, dtype=np.int64), "explore", 300.0)
+        FrameSet(np.zeros((2, 1, 3)), np.zeros(3, dtype=np.int64), "explore", np.full(2, 300.0))
+    with pytest.raises(ValueError, match="temperatures"):
+        FrameSet(np.zeros((2, 1, 3)), np.zeros(2, dtype=np.int64), "explore", np.full(3, 300.0))
     with pytest.raises(ValueError, match="log_weight"):
-        FrameSet(np.zeros((2, 1, 3)), np.zeros(2, dtype=np.int64), "explore", 300.0, np.zeros(3))
+        FrameSet(np.zeros((2, 1, 3)), np.zeros(2, dtype=np.int64), "explore", np.full(2, 300.0), np.zeros(3))

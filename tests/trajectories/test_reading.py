@@ -49,7 +49,7 @@ def test_every_format_gives_nanometres(tmp_path: Path, dipeptide: Molecule, traj
     np.testing.assert_allclose(frames.positions, trajectory.xyz, atol=1e-3)
     assert frames.positions.dtype == np.float32
     assert frames.kind == "equilibrium"
-    assert frames.temperature_k == 300.0
+    assert frames.temperatures == (300.0,)
     assert frames.n_lineages == 1
     assert frames.evaluations == 0
     assert len(read_frames([path], dipeptide, ReadingOptions(stride=7))) == 5

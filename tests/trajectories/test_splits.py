@@ -10,7 +10,7 @@ from molgen.trajectories.splits import split_blocks
 
 
 def frames(lineage: IntArray) -> FrameSet:
-    return FrameSet(np.zeros((len(lineage), 1, 3)), lineage, "explore", 300.0)
+    return FrameSet(np.zeros((len(lineage), 1, 3)), lineage, "explore", np.full(len(lineage), 300.0))
 
 
 @pytest.mark.parametrize("lineage", [np.zeros(1000), np.arange(1000) % 3, np.arange(1000) // 10, np.arange(1000)])

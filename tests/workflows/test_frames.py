@@ -25,7 +25,7 @@ def dipeptide() -> MolecularSystem:
 
 
 def frames_of(positions: np.ndarray, weight: np.ndarray | None = None) -> FrameSet:
-    return FrameSet(positions, np.arange(len(positions)) // 5, "equilibrium", 300.0, weight)
+    return FrameSet(positions, np.arange(len(positions)) // 5, "equilibrium", np.full(len(positions), 300.0), weight)
 
 
 def shaken(system: MolecularSystem, n: int = 20) -> np.ndarray:

@@ -314,3 +314,64 @@ def test_another_number_of_particles_or_another_element_is_named(tmp_path: Path,
         loaded.check_system(load_system("lj13"))
     with pytest.raises(InputError, match="4 particles in 2 dimensions, the frames are of 5 x 2"):
         loaded.check_frames(np.zeros((3, 5, 2)))
+
+
+# --- several temperatures --------------------------------------------------------------------------------------------
+
+SMALL_NETWORK = [
+    f"flow.network.{name}={value}"
+    for name, value in {"layers": 1, "scalars": 8, "vectors": 4, "radial": 8, "hidden": 8}.items()
+]
+
+
+def write_at(path: Path, temperature_k: float, width: float) -> Path:
+    system = load_system("dw4")
+    write_shard(path, pair_frames(300, width=width), np.sort(np.arange(300) % 4), system, temperature_k)
+    return path
+
+
+def test_a_continuous_flow_learns_all_temperatures_of_its_frames(tmp_path: Path) -> None:
+    """Frames of twice the temperature are twice as wide about their square; draws at each have to be so as well."""
+    system = load_system("dw4")
+    own_k = system.temperature_k
+    data = [write_at(tmp_path / "own.h5", own_k, 1.0), write_at(tmp_path / "hot.h5", 2.0 * own_k, 2.0)]
+    settings = training_settings(system, "flow-matching").with_overrides(
+        ["steps=250", "batch=64", "check_every=100", "check_draws=20", "average=0.95", "warmup=10", "rate=0.01",
+         "flow.steps=4", *SMALL_NETWORK]
+    )  # fmt: skip
+    train(system, data, tmp_path / "model", model="flow-matching", settings=settings, seed=3)
+    spread = []
+    for factor in (1.0, 2.0):
+        chosen = SamplingSettings(temperature_k=factor * own_k)
+        result = sample(tmp_path / "model", tmp_path / f"at{factor:g}", n=300, settings=chosen, seed=1)
+        header = EnsembleReader(result.directory / "ensemble.h5").header
+        assert header.temperature_k == factor * own_k
+        frames = EnsembleReader(result.directory / "ensemble.h5").slice(0, 300).positions
+        radius = np.sqrt(((frames - frames.mean(1, keepdims=True)) ** 2).sum(2).mean(1))
+        spread.append(radius.std())
+        weighed = reweight(result.directory, tmp_path / f"w{factor:g}", settings=SETTINGS, seed=1, allow_refused=True)
+        assert weighed.record["temperature_k"] == factor * own_k
+        assert weighed.record["audit"]["passed"]
+        assert weighed.record["coverage"]["tested"] == (factor == 1.0) or not weighed.record["coverage"]["tested"]
+    assert spread[1] > 1.5 * spread[0]
+    with pytest.raises(InputError, match="outside the temperatures"):
+        sample(tmp_path / "model", tmp_path / "far", n=10, settings=SamplingSettings(temperature_k=3.0 * own_k))
+    assert not (tmp_path / "far").exists()
+
+
+def test_frames_of_other_temperatures_are_refused_where_they_cannot_be_used(tmp_path: Path) -> None:
+    system = load_system("dw4")
+    hot = write_at(tmp_path / "hot.h5", 2.0 * system.temperature_k, 2.0)
+    with pytest.raises(InputError, match=r"frames are from 240\.545 K, the system is at 120\.272 K"):
+        train(system, [hot], tmp_path / "out", model="flow-matching")
+    well = load_system("double-well")
+    files = []
+    for number, factor in enumerate((1.0, 2.0)):
+        path = tmp_path / f"well{number}.h5"
+        frames = np.random.default_rng(number).normal(size=(50, 1, 1))
+        write_shard(path, frames, np.arange(50) // 5, well, factor * well.temperature_k)
+        files.append(path)
+    with pytest.raises(InputError, match="a spline flow learns one temperature") as caught:
+        train(well, files, tmp_path / "out")
+    assert "--model flow-matching" in caught.value.hint
+    assert not (tmp_path / "out").exists()

@@ -15,6 +15,7 @@ from molgen.interruption import Interruption
 from molgen.models.artifact import LoadedModel
 from molgen.rundir import read_manifest, sha256_file
 from molgen.systems.loading import load_system
+from molgen.systems.system import REDUCED_TEMPERATURE_K
 from molgen.trajectories.frames import FrameSet
 from molgen.workflows import reweight_model, reweighting
 from molgen.workflows.reweight_settings import ReweightSettings
@@ -42,7 +43,7 @@ def _no_model_and_no_figures(monkeypatch: pytest.MonkeyPatch, request: pytest.Fi
 
 def _exact_frames(n: int, seed: int) -> FrameSet:
     x = np.random.default_rng(seed).choice(GRID, size=n, p=DENSITY)
-    return FrameSet(x.reshape(n, 1, 1), np.arange(n), "equilibrium", 120.0)
+    return FrameSet(x.reshape(n, 1, 1), np.arange(n), "equilibrium", np.full(n, REDUCED_TEMPERATURE_K))
 
 
 def _with_reference(monkeypatch: pytest.MonkeyPatch, frames: FrameSet) -> Path:
@@ -248,7 +249,9 @@ def test_explore_frames_are_no_reference(
     tmp_path: Path, make_draws: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     frames = _exact_frames(100, 1)
-    reference = _with_reference(monkeypatch, FrameSet(frames.positions, frames.lineage, "explore", 120.0))
+    reference = _with_reference(
+        monkeypatch, FrameSet(frames.positions, frames.lineage, "explore", frames.temperature_k)
+    )
     with pytest.raises(InputError, match="explore frames"):
         reweight(make_draws(n=500).directory, tmp_path / "r", reference=reference, settings=SETTINGS, seed=1)
 

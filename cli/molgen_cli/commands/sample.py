@@ -24,6 +24,10 @@ def sample(
         ),
     ] = None,
     method: Annotated[str, typer.Option("--method", help="How the bias pushes: auto or guided.")] = "auto",
+    temperature: Annotated[
+        float | None,
+        typer.Option("--temperature", metavar="K", min=1.0, help="In kelvin; for a model trained on several."),
+    ] = None,
     seed: opt.SeedOption = None,
     overrides: opt.SetOption = None,
     max_time: opt.MaxTimeOption = None,
@@ -36,7 +40,7 @@ def sample(
     with guarded_run(output, max_time) as interruption:
         from molgen import workflows
 
-        settings = workflows.SamplingSettings().with_overrides(overrides or ())
+        settings = workflows.SamplingSettings().with_overrides(opt.at_temperature(overrides, temperature))
         if dry_run:
             plan = workflows.plan_sampling(model, n=n, bias=bias, method=method, settings=settings)
             print_plan(plan, as_json=as_json)

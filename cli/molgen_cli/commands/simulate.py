@@ -26,6 +26,10 @@ def simulate(
             "--explore/--plain", help="Hot runs find the states, short runs at the temperature follow; or plain."
         ),
     ] = False,
+    temperature: Annotated[
+        float | None,
+        typer.Option("--temperature", metavar="K", min=1.0, help="In kelvin; the system's own by default."),
+    ] = None,
     seed: opt.SeedOption = None,
     workers: opt.WorkersOption = opt.DEFAULT_WORKERS,
     platform: opt.PlatformOption = "auto",
@@ -41,7 +45,7 @@ def simulate(
         from molgen import workflows
         from molgen.systems import load_system
 
-        settings = workflows.SimulationSettings().with_overrides(overrides or ())
+        settings = workflows.SimulationSettings().with_overrides(opt.at_temperature(overrides, temperature))
         loaded = load_system(system)
         mode: Mode = "explore" if explore else "plain"
         if dry_run:
