@@ -23,11 +23,10 @@ _COLUMNS = ("configuration", "pair", "sign", "outcome", "steps")
 
 
 class Ledger:
-    """The ledger in ``directory`` (made if it is not there)."""
+    """The ledger in ``directory``, which is made with its first file."""
 
     def __init__(self, directory: Path) -> None:
         self.directory = Path(directory)
-        self.directory.mkdir(parents=True, exist_ok=True)
 
     # --- points ----------------------------------------------------------------------------------------------------
 
@@ -85,6 +84,7 @@ class Ledger:
     # --- files -----------------------------------------------------------------------------------------------------
 
     def _write(self, name: str, arrays: dict[str, np.ndarray]) -> None:
+        self.directory.mkdir(parents=True, exist_ok=True)
         with atomic_path(self.directory / name) as temporary:
             np.savez(temporary, allow_pickle=False, **arrays)
 

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from molgen.workflows.reweight_settings import ReweightSettings
     from molgen.workflows.reweighting import ReweightResult, plan_reweighting, reweight
     from molgen.workflows.sampling import SamplingResult, SamplingSettings, plan_sampling, sample
+    from molgen.workflows.shooting import ShootingResult, ShootingSettings, plan_shooting, shoot
     from molgen.workflows.simulation import SimulationResult, plan_simulation, simulate
     from molgen.workflows.training import TrainingResult, plan_training, train, training_settings
 
@@ -36,6 +37,7 @@ _MODULES = {
     "sampling": ("sample", "SamplingSettings", "SamplingResult", "plan_sampling"),
     "reweighting": ("reweight", "ReweightResult", "plan_reweighting"),
     "reweight_settings": ("ReweightSettings",),
+    "shooting": ("shoot", "ShootingSettings", "ShootingResult", "plan_shooting"),
     "evaluation": ("evaluate", "EvaluationResult", "plan_evaluation"),
     "exporting": ("export", "ExportResult", "plan_export"),
     "conformer_export": ("conformers", "ConformersResult", "plan_conformers"),
@@ -58,6 +60,8 @@ __all__ = [
     "ReweightSettings",
     "SamplingResult",
     "SamplingSettings",
+    "ShootingResult",
+    "ShootingSettings",
     "SimulationResult",
     "SimulationSettings",
     "TrainingResult",
@@ -75,10 +79,12 @@ __all__ = [
     "plan_export",
     "plan_reweighting",
     "plan_sampling",
+    "plan_shooting",
     "plan_simulation",
     "plan_training",
     "reweight",
     "sample",
+    "shoot",
     "simulate",
     "train",
     "training_settings",
