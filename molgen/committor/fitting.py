@@ -85,7 +85,8 @@ def fit_committor(boundary: Boundary, data: FittingData, settings: FittingSettin
     for step in range(settings.steps):
         optimiser.zero_grad()
         loss = negative_log_likelihood(model.members(features), reached, decided)
-        (weight * loss).sum().div(weight.sum(1).mean()).backward()
+        total = (weight * loss).sum() / weight.sum(1).mean()
+        total.backward()  # type: ignore[no-untyped-call]
         optimiser.step()
         schedule.step()
         if (step + 1) % settings.check_every == 0 or step + 1 == settings.steps:

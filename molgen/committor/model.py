@@ -48,7 +48,8 @@ class Members(nn.Module):
         for weight, bias in pairs[:-1]:
             hidden = torch.nn.functional.silu(hidden @ weight + bias)
         weight, bias = pairs[-1]
-        return (result + hidden @ weight + bias)[..., 0]
+        logits: torch.Tensor = (result + hidden @ weight + bias)[..., 0]
+        return logits
 
 
 class Committor(nn.Module):

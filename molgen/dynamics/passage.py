@@ -55,10 +55,25 @@ class Passages:
 class PassageDynamics(Protocol):
     """Dynamics between two states, as a picklable value: everything a committor depends on."""
 
-    boundary: Boundary
-    temperature_k: float
-    timestep_ps: float
-    check_every: int
+    @property
+    def boundary(self) -> Boundary:
+        """The two states."""
+        ...
+
+    @property
+    def temperature_k(self) -> float:
+        """Temperature in kelvin."""
+        ...
+
+    @property
+    def timestep_ps(self) -> float:
+        """Time step in ps (or the reduced time of an analytic system)."""
+        ...
+
+    @property
+    def check_every(self) -> int:
+        """Steps between two looks at the state."""
+        ...
 
     def velocities(self, positions: FloatArray, generator: np.random.Generator) -> FloatArray:
         """Maxwell-Boltzmann velocities (W, N, D) at ``positions`` (W, N, D), along constraints where there are any."""

@@ -6,6 +6,7 @@ shots from the configuration, and together they are a trajectory through it: the
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
+from typing import Any
 
 import numpy as np
 
@@ -122,11 +123,13 @@ def count(shots: Shots, configurations: int) -> Counts:
 
 def joined(parts: Sequence[Shots]) -> Shots:
     """All shots of ``parts`` in one table."""
-    columns = [
-        np.concatenate([getattr(part, item.name) for part in parts]) for item in fields(Shots) if item.name != "open"
-    ]
+    columns: dict[str, Any] = {
+        item.name: np.concatenate([getattr(part, item.name) for part in parts])
+        for item in fields(Shots)
+        if item.name != "open"
+    }
     kept = PhasePoints(
         np.concatenate([part.open.positions for part in parts]),
         np.concatenate([part.open.velocities for part in parts]),
     )
-    return Shots(*columns, kept)
+    return Shots(**columns, open=kept)

@@ -4,10 +4,13 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from molgen.committor.fitting import FittingSettings
     from molgen.dynamics.schedule import SimulationSettings
     from molgen.training.settings import MatchingTrainingSettings, TrainingSettings
     from molgen.trajectories.options import ReadingOptions
     from molgen.workflows.checking import CheckResult, check
+    from molgen.workflows.committor_evaluation import CommittorEvaluation, evaluate_committor
+    from molgen.workflows.committor_fitting import FitResult, fit
     from molgen.workflows.conformer_export import ConformersResult, conformers, plan_conformers
     from molgen.workflows.demonstration import DemoResult, demo, plan_demo
     from molgen.workflows.diagnosis import Diagnosis, diagnose
@@ -38,6 +41,8 @@ _MODULES = {
     "reweighting": ("reweight", "ReweightResult", "plan_reweighting"),
     "reweight_settings": ("ReweightSettings",),
     "shooting": ("shoot", "ShootingSettings", "ShootingResult", "plan_shooting"),
+    "committor_fitting": ("fit", "FitResult", "FittingSettings"),
+    "committor_evaluation": ("evaluate_committor", "CommittorEvaluation"),
     "evaluation": ("evaluate", "EvaluationResult", "plan_evaluation"),
     "exporting": ("export", "ExportResult", "plan_export"),
     "conformer_export": ("conformers", "ConformersResult", "plan_conformers"),
@@ -48,11 +53,14 @@ _HOME = {name: module for module, names in _MODULES.items() for name in names}
 
 __all__ = [
     "CheckResult",
+    "CommittorEvaluation",
     "ConformersResult",
     "DemoResult",
     "Diagnosis",
     "EvaluationResult",
     "ExportResult",
+    "FitResult",
+    "FittingSettings",
     "InitResult",
     "MatchingTrainingSettings",
     "ReadingOptions",
@@ -71,7 +79,9 @@ __all__ = [
     "demo",
     "diagnose",
     "evaluate",
+    "evaluate_committor",
     "export",
+    "fit",
     "init",
     "plan_conformers",
     "plan_demo",

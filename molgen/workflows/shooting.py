@@ -1,7 +1,7 @@
 """Shoot: pairs of short trajectories from configurations between two states, into a ledger that loses nothing."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
 from dataclasses import dataclass
 from pathlib import Path
@@ -110,7 +110,7 @@ def plan_shooting(
 
 def shoot(
     system: System,
-    data: list[str | Path],
+    data: Sequence[str | Path],
     output: str | Path,
     *,
     points: int,
