@@ -28,7 +28,7 @@ from molgen.shooting.shots import Shots, count, go_on, shoot_pairs
 from molgen.systems.record import system_record
 from molgen.systems.system import MolecularSystem, System
 from molgen.trajectories.options import EVERYTHING, ReadingOptions
-from molgen.workflows.frames import open_frames
+from molgen.workflows.shooting_source import shooting_frames
 
 KIND = "shoot"
 LEDGER = "shots"
@@ -126,7 +126,7 @@ def shoot(
 ) -> ShootingResult:
     """Shoot from ``points`` frames of ``data`` that lie outside the states ``a`` and ``b``, by the system's dynamics.
 
-    Frames are taken in proportion to their weights. Each point gets pairs of shots with velocities v and −v; a shot
+    Frames (:func:`molgen.workflows.shooting_source.shooting_frames`) are taken in proportion to their weights. Each point gets pairs of shots with velocities v and −v; a shot
     ends in a state or, undecided, at the limit, where positions and velocities are kept. The ledger is in
     ``output/shots``. The same call continues an interrupted run, and one with a longer limit takes undecided shots on.
 
@@ -180,23 +180,22 @@ def _choose(
     points: int,
 ) -> None:
     """Choose the points and write them as the ledger's first round."""
-    frames = open_frames(data, system, reading).frames
-    positions = np.asarray(frames.positions, dtype=np.float64)
-    if np.any(boundary.overlap(positions)):
+    frames = shooting_frames(data, system, reading)
+    if np.any(boundary.overlap(frames.positions)):
         raise InputError(
             f"The states {boundary.a} and {boundary.b} overlap: some frames are in both.",
             "Give conditions that exclude each other in the system.toml.",
         )
     choice = choose_points(
         boundary,
-        positions,
+        frames.positions,
         points,
         numpy_generator(run.seed, "points"),
-        log_weight=frames.total_log_weight,
+        log_weight=frames.log_weight,
         lineage=frames.lineage,
     )
     ledger.add_points(choice.points)
-    run.write_json("points.json", {"outside_share": choice.outside_share, "frames": len(frames)})
+    run.write_json("points.json", {"outside_share": choice.outside_share, "frames": len(frames.positions)})
 
 
 @dataclass(frozen=True, eq=False)

@@ -131,3 +131,27 @@ def test_another_dynamics_is_another_run(tmp_path: Path) -> None:
     other = double_well("langevin-middle", 5.0)
     with pytest.raises(InputError, match=r"dynamics\.dynamics\.timestep_fs"):
         shoot(other, [tmp_path / "frames.h5"], tmp_path / "run", points=20, settings=SETTINGS)
+
+
+def test_draws_of_a_model_are_shot_from(tmp_path: Path) -> None:
+    from molgen.ensemble import Ensemble, EnsembleHeader, EnsembleWriter
+    from molgen.rundir import RunDirectory
+    from molgen.systems.record import system_record
+
+    x = np.random.default_rng(2).uniform(-1.5, 1.5, 60).reshape(-1, 1, 1)
+    header = EnsembleHeader(system_record(SYSTEM), SYSTEM.temperature_k, "internal-coordinates")
+    inside = np.arange(60) != 7
+    with RunDirectory.open(tmp_path / "draws", kind="sample", config={}, seed=1) as directory:
+        with EnsembleWriter(directory.path / "ensemble.h5", header) as writer:
+            writer.append(Ensemble(x, np.zeros(60), None, None, inside, header))
+        directory.finish({})
+    result = shoot(SYSTEM, [tmp_path / "draws"], tmp_path / "out", points=10, settings=SETTINGS, seed=1)
+    points = Ledger(result.directory / "shots").points()
+    assert points is not None
+    assert np.allclose(points.positions, x[points.source], atol=1e-6)
+    assert 7 not in points.source.tolist()
+    with pytest.raises(InputError, match="cannot be joined"):
+        shoot(SYSTEM, [tmp_path / "draws", frames(tmp_path / "f.h5")], tmp_path / "other", points=10)
+    with pytest.raises(InputError, match="of another molecule"):
+        shoot(load_system("alanine-dipeptide-vacuum"), [tmp_path / "draws"], tmp_path / "other", points=10)
+    assert not (tmp_path / "other").exists()
