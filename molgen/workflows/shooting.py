@@ -126,9 +126,10 @@ def shoot(
 ) -> ShootingResult:
     """Shoot from ``points`` frames of ``data`` that lie outside the states ``a`` and ``b``, by the system's dynamics.
 
-    Frames (:func:`molgen.workflows.shooting_source.shooting_frames`) are taken in proportion to their weights. Each point gets pairs of shots with velocities v and −v; a shot
-    ends in a state or, undecided, at the limit, where positions and velocities are kept. The ledger is in
-    ``output/shots``. The same call continues an interrupted run, and one with a longer limit takes undecided shots on.
+    Frames (:func:`molgen.workflows.shooting_source.shooting_frames`) are taken in proportion to their weights. Each
+    point gets pairs of shots with velocities v and −v; a shot ends in a state or, undecided, at the limit, where
+    positions and velocities are kept. The ledger is in ``output/shots``. The same call continues an interrupted
+    run, and one with a longer limit takes undecided shots on.
 
     ``InputError`` for states that overlap or leave nothing between them, or too few frames outside; ``UsageError`` for
     fewer than one point; ``InterruptedRunError`` at the time limit.

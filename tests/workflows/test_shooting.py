@@ -139,7 +139,7 @@ def test_draws_of_a_model_are_shot_from(tmp_path: Path) -> None:
     from molgen.systems.record import system_record
 
     x = np.random.default_rng(2).uniform(-1.5, 1.5, 60).reshape(-1, 1, 1)
-    header = EnsembleHeader(system_record(SYSTEM), SYSTEM.temperature_k, "internal-coordinates")
+    header = EnsembleHeader(system_record(SYSTEM), SYSTEM.temperature_k, "internal-coordinates", dim=1)
     inside = np.arange(60) != 7
     with RunDirectory.open(tmp_path / "draws", kind="sample", config={}, seed=1) as directory:
         with EnsembleWriter(directory.path / "ensemble.h5", header) as writer:
