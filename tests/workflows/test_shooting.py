@@ -148,8 +148,8 @@ def test_draws_of_a_model_are_shot_from(tmp_path: Path) -> None:
     result = shoot(SYSTEM, [tmp_path / "draws"], tmp_path / "out", points=10, settings=SETTINGS, seed=1)
     points = Ledger(result.directory / "shots").points()
     assert points is not None
-    assert np.allclose(points.positions, x[points.source], atol=1e-6)
-    assert 7 not in points.source.tolist()
+    assert np.allclose(points.positions, x[points.lineage], atol=1e-6)
+    assert 7 not in points.lineage.tolist()
     with pytest.raises(InputError, match="cannot be joined"):
         shoot(SYSTEM, [tmp_path / "draws", frames(tmp_path / "f.h5")], tmp_path / "other", points=10)
     with pytest.raises(InputError, match="of another molecule"):
