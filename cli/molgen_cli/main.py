@@ -9,7 +9,20 @@ import typer
 
 import molgen
 from molgen.errors import MolgenError
-from molgen_cli.commands import check, demo, doctor, evaluate, export, init, reweight, sample, simulate, systems, train
+from molgen_cli.commands import (
+    check,
+    committor,
+    demo,
+    doctor,
+    evaluate,
+    export,
+    init,
+    reweight,
+    sample,
+    simulate,
+    systems,
+    train,
+)
 from molgen_cli.session import UnexpectedError
 
 app = typer.Typer(
@@ -31,6 +44,7 @@ app.command("sample")(sample.sample)
 app.command("reweight")(reweight.reweight)
 app.command("evaluate")(evaluate.evaluate)
 app.command("export")(export.export)
+app.add_typer(committor.app, name="committor")
 app.command("demo")(demo.demo)
 app.command("systems")(systems.systems)
 app.command("doctor")(doctor.doctor)

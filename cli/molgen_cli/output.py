@@ -71,6 +71,14 @@ def print_evaluation(result: Mapping[str, Any], *, as_json: bool) -> None:
         tables.print_evaluation(result)
 
 
+def print_committor(result: Mapping[str, Any], *, as_json: bool) -> None:
+    """How well a committor predicts shots it has not seen."""
+    if as_json:
+        print_json(result)
+    else:
+        tables.print_committor(result)
+
+
 def print_export(result: Mapping[str, Any], *, as_json: bool) -> None:
     """How many frames were written, what they are worth, and their files."""
     if as_json:

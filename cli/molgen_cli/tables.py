@@ -123,6 +123,36 @@ def print_evaluation(result: Mapping[str, Any]) -> None:
             _print_entry(console, key, result[key])
 
 
+def print_committor(result: Mapping[str, Any]) -> None:
+    """The reliability diagram as a table, and the figures beside it."""
+    console = _console()
+    title = f"{result['system']}: committor from {result['a']} to {result['b']}, {result['shots']} shots it never saw"
+    table = _table(title, "predicted", "observed", "95 % interval", "configurations", "shots")
+    for row in result["reliability"]:
+        low, high = row["interval"]
+        table.add_row(
+            _number(row["predicted"], 3),
+            _number(row["observed"], 3),
+            f"{low:.3f} to {high:.3f}",
+            str(row["configurations"]),
+            str(row["shots"]),
+        )
+    console.print(table)
+    word = "calibrated" if result["calibrated"] else "not calibrated"
+    console.print(word, style="bold", highlight=False)
+    for reason in result["reasons"]:
+        console.print(f"  - {reason}", highlight=False, markup=False, soft_wrap=True)
+    _print_entry(console, "log loss", f"{result['log_loss']:.4f} a shot, at least {result['log_loss_floor']:.4f}")
+    _print_entry(console, "slope", f"{_number(result['slope'], 3)} ± {_number(result['slope_error'], 3)}")
+    _print_entry(console, "intercept", f"{_number(result['intercept'], 3)} ± {_number(result['intercept_error'], 3)}")
+    for key in ("ece", "brier", "dispersion"):
+        _print_entry(console, key, _number(result[key], 4))
+    half = result["histogram"]
+    if half is not None and half["mean"] is not None:
+        found = f"mean {half['mean']:.3f}, spread {half['deviation']:.3f} (at most {half['upper']:.3f})"
+        _print_entry(console, "where q is said to be 1/2", f"{found}, {half['points']} configurations")
+
+
 def print_export(result: Mapping[str, Any]) -> None:
     """Frames, duplicates, warnings and files of an export, one a line."""
     console = _console()

@@ -47,7 +47,7 @@ class AnalyticDynamics:
                 if step % _NOISE_STEPS == 0:
                     drawn = generator.standard_normal((min(_NOISE_STEPS, total - step), *x.shape))
                     noise = _without_centroid(drawn)
-                x, v = self._step(x, v, noise[step % _NOISE_STEPS], thermal)
+                x, v = self.step(x, v, noise[step % _NOISE_STEPS], thermal)
                 kept, rest = divmod(step + 1 - piece.discard_steps, piece.every)
                 if rest == 0 and kept > 0:
                     frames[:, kept - 1] = x
@@ -58,7 +58,8 @@ class AnalyticDynamics:
             )
         return frames
 
-    def _step(self, x: FloatArray, v: FloatArray, noise: FloatArray, thermal: float) -> tuple[FloatArray, FloatArray]:
+    def step(self, x: FloatArray, v: FloatArray, noise: FloatArray, thermal: float) -> tuple[FloatArray, FloatArray]:
+        """One step of positions and velocities (W, N, D) with normal ``noise`` of their shape, ``thermal`` in kT."""
         dt, friction = self.timestep_ps, self.friction_per_ps
         slope = POTENTIALS[self.potential](x, self.parameters)[1]
         if self.integrator == "overdamped":

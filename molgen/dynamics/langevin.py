@@ -7,15 +7,13 @@ import numpy as np
 
 from molgen.arrays import FloatArray
 from molgen.dynamics.bias import FourierTorsionBias
+from molgen.dynamics.live import live_context
 from molgen.dynamics.propagator import Piece
 from molgen.energies.platforms import open_context
 from molgen.errors import PartialError
 from molgen.seeds import child_seed
 from molgen.systems.system import MolecularSystem
 from molgen.systems.topology import MolecularTopology
-
-_LIVE: dict["MolecularDynamics", Any] = {}
-"""At most one entry: OpenMM's Reference platform has one random generator for the whole process."""
 
 
 @dataclass(frozen=True)
@@ -61,17 +59,17 @@ class MolecularDynamics:
         return frames
 
     def _context(self) -> Any:
-        if self not in _LIVE:
-            import openmm
+        return live_context(self, self._open)
 
-            _LIVE.clear()
-            system = openmm.XmlSerializer.deserialize(self.system_xml)
-            for bias in self.biases:
-                system.addForce(_bias_force(bias))
-            integrator = openmm.LangevinMiddleIntegrator(300.0, self.friction_per_ps, self.timestep_ps)
-            integrator.setRandomNumberSeed(1)
-            _LIVE[self] = open_context(system, integrator, self.platform)
-        return _LIVE[self]
+    def _open(self) -> Any:
+        import openmm
+
+        system = openmm.XmlSerializer.deserialize(self.system_xml)
+        for bias in self.biases:
+            system.addForce(_bias_force(bias))
+        integrator = openmm.LangevinMiddleIntegrator(300.0, self.friction_per_ps, self.timestep_ps)
+        integrator.setRandomNumberSeed(1)
+        return open_context(system, integrator, self.platform)
 
 
 def molecular_dynamics(

@@ -68,14 +68,19 @@ class Condition:
         n = len(next(iter(values.values()))) if values else 0
         if self.text.strip() == OTHERWISE:
             return np.ones(n, dtype=np.bool_)
-        return np.broadcast_to(self._truth(self._tree(), values), (n,)).copy()
+        return np.broadcast_to(self._truth(self.tree(), values), (n,)).copy()
 
-    def _tree(self) -> ast.expr:
+    def tree(self) -> ast.expr:
+        """The condition's syntax tree."""
         text = _QUANTITY.sub(r"\2(\1)", _WITHIN.sub(_grouped, self.text.strip()))
         try:
             return ast.parse(text, mode="eval").body
         except (SyntaxError, ValueError) as error:
             raise self._error("cannot be read", _EXAMPLE) from error
+
+    def number(self, node: ast.expr) -> float:
+        """The value in rad or nm of a ``node`` of :meth:`tree` that is a quantity."""
+        return float(self._operand(node, {}).values)
 
     def _truth(self, node: ast.expr, values: Mapping[str, FloatArray]) -> BoolArray:
         if isinstance(node, ast.BoolOp):

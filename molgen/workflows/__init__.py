@@ -4,10 +4,13 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from molgen.committor.fitting import FittingSettings
     from molgen.dynamics.schedule import SimulationSettings
     from molgen.training.settings import MatchingTrainingSettings, TrainingSettings
     from molgen.trajectories.options import ReadingOptions
     from molgen.workflows.checking import CheckResult, check
+    from molgen.workflows.committor_evaluation import CommittorEvaluation, evaluate_committor
+    from molgen.workflows.committor_fitting import FitResult, fit
     from molgen.workflows.conformer_export import ConformersResult, conformers, plan_conformers
     from molgen.workflows.demonstration import DemoResult, demo, plan_demo
     from molgen.workflows.diagnosis import Diagnosis, diagnose
@@ -17,6 +20,7 @@ if TYPE_CHECKING:
     from molgen.workflows.reweight_settings import ReweightSettings
     from molgen.workflows.reweighting import ReweightResult, plan_reweighting, reweight
     from molgen.workflows.sampling import SamplingResult, SamplingSettings, plan_sampling, sample
+    from molgen.workflows.shooting import ShootingResult, ShootingSettings, plan_shooting, shoot
     from molgen.workflows.simulation import SimulationResult, plan_simulation, simulate
     from molgen.workflows.training import TrainingResult, plan_training, train, training_settings
 
@@ -36,6 +40,9 @@ _MODULES = {
     "sampling": ("sample", "SamplingSettings", "SamplingResult", "plan_sampling"),
     "reweighting": ("reweight", "ReweightResult", "plan_reweighting"),
     "reweight_settings": ("ReweightSettings",),
+    "shooting": ("shoot", "ShootingSettings", "ShootingResult", "plan_shooting"),
+    "committor_fitting": ("fit", "FitResult", "FittingSettings"),
+    "committor_evaluation": ("evaluate_committor", "CommittorEvaluation"),
     "evaluation": ("evaluate", "EvaluationResult", "plan_evaluation"),
     "exporting": ("export", "ExportResult", "plan_export"),
     "conformer_export": ("conformers", "ConformersResult", "plan_conformers"),
@@ -46,11 +53,14 @@ _HOME = {name: module for module, names in _MODULES.items() for name in names}
 
 __all__ = [
     "CheckResult",
+    "CommittorEvaluation",
     "ConformersResult",
     "DemoResult",
     "Diagnosis",
     "EvaluationResult",
     "ExportResult",
+    "FitResult",
+    "FittingSettings",
     "InitResult",
     "MatchingTrainingSettings",
     "ReadingOptions",
@@ -58,6 +68,8 @@ __all__ = [
     "ReweightSettings",
     "SamplingResult",
     "SamplingSettings",
+    "ShootingResult",
+    "ShootingSettings",
     "SimulationResult",
     "SimulationSettings",
     "TrainingResult",
@@ -67,7 +79,9 @@ __all__ = [
     "demo",
     "diagnose",
     "evaluate",
+    "evaluate_committor",
     "export",
+    "fit",
     "init",
     "plan_conformers",
     "plan_demo",
@@ -75,10 +89,12 @@ __all__ = [
     "plan_export",
     "plan_reweighting",
     "plan_sampling",
+    "plan_shooting",
     "plan_simulation",
     "plan_training",
     "reweight",
     "sample",
+    "shoot",
     "simulate",
     "train",
     "training_settings",

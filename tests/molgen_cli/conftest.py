@@ -171,13 +171,30 @@ class FakeWorkflows:
 def workflows(monkeypatch: pytest.MonkeyPatch) -> FakeWorkflows:
     fake = FakeWorkflows()
     module = types.ModuleType("molgen.workflows")
-    for name in ("check", "simulate", "train", "sample", "reweight", "demo", "evaluate", "export", "conformers"):
+    for name in (
+        "check",
+        "simulate",
+        "train",
+        "sample",
+        "reweight",
+        "demo",
+        "evaluate",
+        "export",
+        "conformers",
+        "shoot",
+    ):
         setattr(module, name, fake.work(name))
     for name in ("plan_simulation", "plan_training", "plan_sampling", "plan_reweighting", "plan_demo"):
         setattr(module, name, fake.plan(name))
-    for name in ("plan_evaluation", "plan_export", "plan_conformers"):
+    for name in ("plan_evaluation", "plan_export", "plan_conformers", "plan_shooting"):
         setattr(module, name, fake.plan(name))
-    for name in ("SimulationSettings", "TrainingSettings", "SamplingSettings", "ReweightSettings"):
+    for name in (
+        "SimulationSettings",
+        "TrainingSettings",
+        "SamplingSettings",
+        "ReweightSettings",
+        "ShootingSettings",
+    ):
         setattr(module, name, FakeSettings)
     module.ReadingOptions = ReadingOptions  # type: ignore[attr-defined]
     module.training_settings = lambda system, model: FakeSettings()  # type: ignore[attr-defined]

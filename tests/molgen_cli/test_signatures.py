@@ -15,6 +15,7 @@ from molgen.workflows import (
     exporting,
     reweighting,
     sampling,
+    shooting,
     simulation,
     training,
 )
@@ -24,6 +25,7 @@ COMMANDS = {
     "train": (training, ("train", "ala", "md1", "-o", "out")),
     "sample": (sampling, ("sample", "model", "-o", "out")),
     "reweight": (reweighting, ("reweight", "ensemble", "-o", "out")),
+    "shoot": (shooting, ("committor", "shoot", "ala", "md1", "-o", "out")),
     "demo": (demonstration, ("demo",)),
     "evaluate": (evaluation, ("evaluate", "model", "md", "--forces", "--noise", "0.01")),
     "export": (exporting, ("export", "result", "-o", "out.xtc", "-n", "5")),

@@ -1,0 +1,138 @@
+"""`molgen committor`: shooting between two states, and what is learned from it."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from molgen_cli import options as opt
+from molgen_cli.output import print_committor, print_plan, print_result
+from molgen_cli.progress import show_progress
+from molgen_cli.session import guarded_run
+
+app = typer.Typer(
+    help="Shoot between two states, and learn how transitions happen.", no_args_is_help=True, rich_markup_mode=None
+)
+
+
+@app.command("shoot")
+def shoot(
+    system: opt.SystemArgument,
+    data: Annotated[
+        list[Path], typer.Argument(metavar="DATA...", help="Frames to shoot from: run directories, trajectories.")
+    ],
+    output: opt.OutputOption,
+    points: Annotated[int, typer.Option("--points", "-n", min=1, help="Configurations to shoot from.")] = 200,
+    start: Annotated[
+        str | None, typer.Option("--from", metavar="STATE", help="State A; not needed where there are just two.")
+    ] = None,
+    end: Annotated[str | None, typer.Option("--to", metavar="STATE", help="State B.")] = None,
+    limit: Annotated[
+        float | None,
+        typer.Option("--limit", metavar="TIME", parser=opt.simulation_time, help="Longest shot, e.g. 50ps."),
+    ] = None,
+    stride: opt.StrideOption = 1,
+    selection: opt.SelectionOption = None,
+    topology: opt.TopologyOption = None,
+    seed: opt.SeedOption = None,
+    workers: opt.WorkersOption = opt.DEFAULT_WORKERS,
+    platform: opt.PlatformOption = "auto",
+    overrides: opt.SetOption = None,
+    max_time: opt.MaxTimeOption = None,
+    dry_run: opt.DryRunOption = False,
+    as_json: opt.JsonOption = False,
+    verbose: opt.VerboseOption = False,
+    quiet: opt.QuietOption = False,
+) -> None:
+    """Shoot from frames of DATA between two states of SYSTEM until each shot has reached one of them."""
+    with guarded_run(output, max_time) as interruption:
+        from molgen import workflows
+        from molgen.systems import load_system
+
+        chosen = [*(overrides or ()), *([] if limit is None else [f"limit_ps={limit!r}"])]
+        settings = workflows.ShootingSettings().with_overrides(chosen)
+        loaded = load_system(system)
+        if dry_run:
+            plan = workflows.plan_shooting(loaded, points=points, a=start, b=end, settings=settings)
+            print_plan(plan, as_json=as_json)
+            return
+        with show_progress(quiet=quiet, verbose=verbose) as progress:
+            result = workflows.shoot(
+                loaded,
+                data,
+                output,
+                points=points,
+                a=start,
+                b=end,
+                reading=workflows.ReadingOptions(stride, selection, topology),
+                settings=settings,
+                seed=seed,
+                workers=workers,
+                platform=platform,
+                progress=progress,
+                interruption=interruption,
+            )
+        print_result("shoot", result.to_json(), result.directory, as_json=as_json)
+
+
+SystemOption = Annotated[
+    str | None,
+    typer.Option("--system", metavar="SYSTEM", help="Whose structures a file holds; a shooting run knows its own."),
+]
+
+
+@app.command("fit")
+def fit(
+    shots: Annotated[
+        Path, typer.Argument(metavar="SHOTS", help="Directory of `committor shoot`, or NPZ with positions, S and K.")
+    ],
+    output: opt.OutputOption,
+    system: SystemOption = None,
+    start: Annotated[str | None, typer.Option("--from", metavar="STATE", help="State A, for a file.")] = None,
+    end: Annotated[str | None, typer.Option("--to", metavar="STATE", help="State B, for a file.")] = None,
+    features: Annotated[
+        str, typer.Option("--features", help="What q is a function of: internal (all coordinates) or cv.")
+    ] = "internal",
+    seed: opt.SeedOption = None,
+    overrides: opt.SetOption = None,
+    as_json: opt.JsonOption = False,
+    verbose: opt.VerboseOption = False,
+    quiet: opt.QuietOption = False,
+) -> None:
+    """Fit the chance to reach state B before A to SHOTS."""
+    with guarded_run(output):
+        from molgen import workflows
+        from molgen.systems import load_system
+
+        settings = workflows.FittingSettings().with_overrides([f"model.features={features}", *(overrides or ())])
+        with show_progress(quiet=quiet, verbose=verbose) as progress:
+            result = workflows.fit(
+                shots,
+                output,
+                system=None if system is None else load_system(system),
+                a=start,
+                b=end,
+                settings=settings,
+                seed=seed,
+                progress=progress,
+            )
+        print_result("committor fit", result.to_json(), result.directory, as_json=as_json)
+
+
+@app.command("evaluate")
+def evaluate(
+    committor: Annotated[Path, typer.Argument(metavar="COMMITTOR", help="Directory of `committor fit`.")],
+    shots: Annotated[Path, typer.Argument(metavar="SHOTS", help="Shots that it was not fitted to.")],
+    output: opt.OutputOption,
+    system: SystemOption = None,
+    seed: opt.SeedOption = None,
+    as_json: opt.JsonOption = False,
+) -> None:
+    """Judge COMMITTOR by SHOTS: log loss beside its floor, calibration, and the spread of q where it predicts 1/2."""
+    with guarded_run(output):
+        from molgen import workflows
+        from molgen.systems import load_system
+
+        loaded = None if system is None else load_system(system)
+        result = workflows.evaluate_committor(committor, shots, output, system=loaded, seed=seed)
+        print_committor(result.to_json(), as_json=as_json)

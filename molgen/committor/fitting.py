@@ -1,0 +1,117 @@
+"""Fitting a committor to shots by its binomial likelihood, each member to its own bootstrap of the lineages."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from pydantic import Field, PositiveFloat, PositiveInt
+
+from molgen.arrays import FloatArray, IntArray
+from molgen.committor.likelihood import negative_log_likelihood
+from molgen.committor.model import Committor, CommittorSettings
+from molgen.errors import InputError
+from molgen.observables.boundary import Boundary
+from molgen.seeds import child_seed
+from molgen.settings import Settings
+from molgen.shooting.shots import Counts
+
+LEAST_DECIDED = 50
+"""Fewer decided shots than this are too few to fit anything to."""
+
+
+class FittingSettings(Settings):
+    """``steps`` of AdamW on all shots at once; a member keeps the parameters that served its left-out lineages best."""
+
+    model: CommittorSettings = CommittorSettings()
+    steps: PositiveInt = 800
+    rate: PositiveFloat = 5e-3
+    decay: float = Field(default=1e-2, ge=0.0)
+    check_every: PositiveInt = 20
+
+
+@dataclass(frozen=True, eq=False)
+class FittingData:
+    """Configurations (n, N, D) outside the states with shots decided and their lineage (n,)."""
+
+    positions: FloatArray
+    reached: IntArray
+    decided: IntArray
+    lineage: IntArray
+
+    @classmethod
+    def of(cls, positions: FloatArray, counts: Counts, lineage: IntArray) -> "FittingData":
+        """The configurations from which some shot was decided.
+
+        ``InputError`` if too few shots are decided, or all had one outcome.
+        """
+        used = counts.decided > 0
+        reached, decided = counts.b[used], counts.decided[used]
+        total, hits = int(decided.sum()), int(reached.sum())
+        if total < LEAST_DECIDED:
+            raise InputError(
+                f"Only {total} shots reached a state, too few to fit a committor to.",
+                f"Shoot more, or longer: at least {LEAST_DECIDED} decided shots.",
+            )
+        if hits in (0, total):
+            raise InputError(
+                f"All {total} decided shots reached the same state.",
+                "Shoot from configurations nearer to the other state.",
+            )
+        return cls(positions[used], reached, decided, lineage[used])
+
+    def rows(self, index: IntArray) -> "FittingData":
+        """The configurations ``index``."""
+        return FittingData(self.positions[index], self.reached[index], self.decided[index], self.lineage[index])
+
+
+def fit_committor(boundary: Boundary, data: FittingData, settings: FittingSettings, seed: int) -> Committor:
+    """A committor fitted to ``data``.
+
+    Lineages are drawn with replacement for each member; those that were not drawn are its held-out set, by which its
+    parameters are chosen. With one lineage configurations are drawn instead.
+    """
+    generator = torch.Generator().manual_seed(child_seed(seed, "initial"))
+    model = Committor(boundary, settings.model, generator)
+    positions = torch.as_tensor(data.positions)
+    model.features.fit(positions)
+    with torch.no_grad():
+        features = model.features(positions).float()
+    weight, left_out = _bootstrap(data.lineage, settings.model.members, np.random.default_rng(child_seed(seed, "draw")))
+    reached, decided = torch.as_tensor(data.reached).float(), torch.as_tensor(data.decided).float()
+    optimiser = torch.optim.AdamW(model.members.parameters(), lr=settings.rate, weight_decay=settings.decay)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, max_lr=settings.rate, total_steps=settings.steps)
+    best = torch.full((settings.model.members,), torch.inf)
+    kept = [parameter.detach().clone() for parameter in model.members.parameters()]
+    for step in range(settings.steps):
+        optimiser.zero_grad()
+        loss = negative_log_likelihood(model.members(features), reached, decided)
+        total = (weight * loss).sum() / weight.sum(1).mean()
+        total.backward()  # type: ignore[no-untyped-call]
+        optimiser.step()
+        schedule.step()
+        if (step + 1) % settings.check_every == 0 or step + 1 == settings.steps:
+            with torch.no_grad():
+                now = negative_log_likelihood(model.members(features), reached, decided)
+                held = (left_out * now).sum(1) / left_out.sum(1)
+                better = held < best
+                best = torch.where(better, held, best)
+                for keep, parameter in zip(kept, model.members.parameters(), strict=True):
+                    keep[better] = parameter.detach()[better]
+    with torch.no_grad():
+        for keep, parameter in zip(kept, model.members.parameters(), strict=True):
+            parameter.copy_(keep)
+    return model.requires_grad_(False)
+
+
+def _bootstrap(lineage: IntArray, members: int, generator: np.random.Generator) -> tuple[torch.Tensor, torch.Tensor]:
+    """How often each configuration counts for each member (m, n), and which are left out (m, n), as floats."""
+    _, number = np.unique(lineage, return_inverse=True)
+    groups = int(number.max()) + 1
+    if groups == 1:
+        number, groups = np.arange(len(lineage)), len(lineage)
+    drawn = np.stack([np.bincount(generator.integers(groups, size=groups), minlength=groups) for _ in range(members)])
+    times = drawn[:, number]
+    for row in times:  # with very few lineages a draw may hold them all
+        if not (row == 0).any():
+            row[number == generator.integers(groups)] = 0
+    return torch.as_tensor(times).float(), torch.as_tensor(times == 0).float()

@@ -1,0 +1,145 @@
+r"""The binomial likelihood of shots, and what it is measured against.
+
+From a configuration of committor q = σ(z), S of K decided shots reach B: :math:`-\ln L = K\,\mathrm{softplus}(z) - S z`
+up to the binomial coefficient, which no model changes. No importance weights are needed to fit q: each configuration
+has its own.
+"""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from scipy.special import expit, xlogy
+
+from molgen.arrays import FloatArray, IntArray
+
+
+def negative_log_likelihood(logit: torch.Tensor, reached: torch.Tensor, decided: torch.Tensor) -> torch.Tensor:
+    """-ln L (..., n) of ``reached`` of ``decided`` shots (n,) at logits z (..., n), without the coefficient."""
+    return decided * torch.nn.functional.softplus(logit) - reached * logit
+
+
+@dataclass(frozen=True)
+class Fidelity:
+    """How well committors describe shots: log loss and Brier score a shot, and the least log loss there could be.
+
+    ``log_loss_floor`` is the entropy of each configuration's own share S/K, raised by ½ a configuration: the true q
+    costs that much more on average than the share that was fitted to the same shots.
+    ``dispersion`` is Pearson's χ² a degree of freedom, 1 for binomial counts around these committors.
+    """
+
+    configurations: int
+    shots: int
+    log_loss: float
+    log_loss_floor: float
+    brier: float
+    dispersion: float
+
+
+def fidelity(q: FloatArray, reached: IntArray, decided: IntArray) -> Fidelity:
+    """The :class:`Fidelity` of committors ``q`` (n,) for ``reached`` of ``decided`` shots (n,); rows without are left
+    out.
+
+    q of exactly 0 or 1 against shots that say otherwise gives an infinite loss.
+    """
+    used = decided > 0
+    p, s, k = q[used], reached[used].astype(np.float64), decided[used].astype(np.float64)
+    shots = float(k.sum())
+    with np.errstate(divide="ignore"):
+        loss = -(xlogy(s, p) + xlogy(k - s, 1.0 - p)).sum()
+    share = s / k
+    least = -(xlogy(s, share) + xlogy(k - s, 1.0 - share)).sum() + 0.5 * len(k)
+    brier = (s * (1.0 - p) ** 2 + (k - s) * p**2).sum()
+    variance = k * p * (1.0 - p)
+    known = variance > 0.0
+    chi = (((s - k * p) ** 2)[known] / variance[known]).sum() / max(int(known.sum()), 1)
+    return Fidelity(len(k), int(shots), loss / shots, least / shots, brier / shots, float(chi))
+
+
+@dataclass(frozen=True)
+class Recalibration:
+    """logit q = ``intercept`` + ``slope`` · logit q̂ fitted to shots, with standard errors; 0 and 1 are perfect."""
+
+    slope: float
+    slope_error: float
+    intercept: float
+    intercept_error: float
+
+
+def recalibrate(logit: FloatArray, reached: IntArray, decided: IntArray, dispersion: float = 1.0) -> Recalibration:
+    """The recalibration of logits (n,) by Newton's method on the binomial likelihood.
+
+    Errors are those of the likelihood times √max(``dispersion``, 1): shots that are more alike than binomial ones know
+    less. NaN where the shots do not determine both numbers.
+    """
+    used = (decided > 0) & np.isfinite(logit)
+    z, s, k = logit[used], reached[used].astype(np.float64), decided[used].astype(np.float64)
+    design = np.stack([np.ones_like(z), z], axis=1)
+    beta = np.array([0.0, 1.0])
+    information = np.full((2, 2), np.nan)
+    for _ in range(100):
+        p = expit(design @ beta)
+        weight = k * p * (1.0 - p)
+        information = design.T @ (weight[:, None] * design)
+        if not np.isfinite(information).all() or np.linalg.cond(information) > 1e12:
+            return Recalibration(math.nan, math.nan, math.nan, math.nan)
+        change = np.linalg.solve(information, design.T @ (s - k * p))
+        beta = beta + np.clip(change, -2.0, 2.0)
+        if np.abs(change).max() < 1e-10:
+            break
+    error = np.sqrt(np.diag(np.linalg.inv(information)) * max(dispersion, 1.0))
+    return Recalibration(float(beta[1]), float(error[1]), float(beta[0]), float(error[0]))
+
+
+@dataclass(frozen=True)
+class ReliabilityBin:
+    """Shots from configurations with q̂ in [``low``, ``high``): mean q̂, share that reached B, Wilson's interval."""
+
+    low: float
+    high: float
+    configurations: int
+    shots: int
+    predicted: float
+    observed: float
+    interval: tuple[float, float]
+
+
+def reliability(q: FloatArray, reached: IntArray, decided: IntArray, bins: int = 10) -> tuple[ReliabilityBin, ...]:
+    """The reliability diagram on ``bins`` equal bins of q̂; empty ones are left out."""
+    edges = np.linspace(0.0, 1.0, bins + 1)
+    place = np.clip(np.searchsorted(edges, q, side="right") - 1, 0, bins - 1)
+    found = []
+    for number in range(bins):
+        inside = (place == number) & (decided > 0)
+        shots = int(decided[inside].sum())
+        if not shots:
+            continue
+        hits = int(reached[inside].sum())
+        predicted = float((q[inside] * decided[inside]).sum() / shots)
+        found.append(
+            ReliabilityBin(
+                float(edges[number]),
+                float(edges[number + 1]),
+                int(inside.sum()),
+                shots,
+                predicted,
+                hits / shots,
+                wilson(hits, shots),
+            )
+        )
+    return tuple(found)
+
+
+def expected_calibration_error(rows: tuple[ReliabilityBin, ...]) -> float:
+    """Σ_b (shots in b) |observed - predicted| / (all shots)."""
+    total = sum(row.shots for row in rows)
+    return sum(row.shots * abs(row.observed - row.predicted) for row in rows) / total if total else math.nan
+
+
+def wilson(hits: int, trials: int, z: float = 1.959963984540054) -> tuple[float, float]:
+    """Wilson's 95 % interval of a share (E. B. Wilson, J. Am. Stat. Assoc. 22 (1927) 209)."""
+    share, square = hits / trials, z * z / trials
+    centre = (share + 0.5 * square) / (1.0 + square)
+    half = z * math.sqrt(share * (1.0 - share) / trials + 0.25 * square / trials) / (1.0 + square)
+    return max(0.0, centre - half), min(1.0, centre + half)

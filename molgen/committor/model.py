@@ -1,0 +1,86 @@
+"""A committor: an ensemble of small networks of features, pinned to 0 and 1 in the two states."""
+
+from itertools import pairwise
+from typing import Annotated
+
+import numpy as np
+import torch
+from pydantic import Field, PositiveInt
+from torch import nn
+
+from molgen.arrays import FloatArray
+from molgen.committor.features import FeatureKind, Features
+from molgen.observables.boundary import A, B, Boundary
+from molgen.settings import Settings
+
+
+class CommittorSettings(Settings):
+    """Shape: ``features``, then ``layers`` hidden layers of ``hidden`` units in each of ``members`` networks."""
+
+    features: FeatureKind = "internal"
+    hidden: PositiveInt = 48
+    layers: Annotated[int, Field(ge=0)] = 2
+    members: Annotated[int, Field(ge=2)] = 8
+
+
+class Members(nn.Module):
+    """``members`` networks of the same shape side by side: features (n, F) or (m, n, F) to logits (m, n)."""
+
+    def __init__(self, features: int, settings: CommittorSettings, generator: torch.Generator) -> None:
+        super().__init__()
+        sizes = [features, *[settings.hidden] * settings.layers]
+        self.weights, self.biases = nn.ParameterList(), nn.ParameterList()
+        for before, after in pairwise(sizes):
+            self._add(settings.members, before, after, before**-0.5, generator)
+        self._add(settings.members, sizes[-1], 1, 0.0, generator)
+        # A linear part beside the network: what a state is far from is seldom bent.
+        self.linear = nn.Parameter(torch.zeros(settings.members, features, 1))
+
+    def _add(self, members: int, before: int, after: int, size: float, generator: torch.Generator) -> None:
+        self.weights.append(nn.Parameter(size * torch.randn(members, before, after, generator=generator)))
+        self.biases.append(nn.Parameter(torch.zeros(members, 1, after)))
+
+    def forward(self, features: torch.Tensor) -> torch.Tensor:
+        """Logits (m, n)."""
+        hidden = features.expand(len(self.linear), *features.shape[-2:])
+        result = hidden @ self.linear
+        pairs = list(zip(self.weights, self.biases, strict=True))
+        for weight, bias in pairs[:-1]:
+            hidden = torch.nn.functional.silu(hidden @ weight + bias)
+        weight, bias = pairs[-1]
+        logits: torch.Tensor = (result + hidden @ weight + bias)[..., 0]
+        return logits
+
+
+class Committor(nn.Module):
+    """q(x) = σ(z(x)), z the mean over the members; exactly 0 in state a and 1 in state b of ``boundary``."""
+
+    def __init__(self, boundary: Boundary, settings: CommittorSettings, generator: torch.Generator) -> None:
+        super().__init__()
+        self.boundary, self.settings = boundary, settings
+        self.features = Features(boundary.system, settings.features)
+        self.members = Members(len(self.features.names), settings, generator)
+
+    def member_logits(self, positions: torch.Tensor) -> torch.Tensor:
+        """Logits (m, n), float64, of frames (n, N, D), not pinned; differentiable by autograd."""
+        features = self.features(positions).to(self.members.linear.dtype)
+        logits: torch.Tensor = self.members(features)
+        return logits.double()
+
+    @torch.no_grad()
+    def logit(self, positions: FloatArray) -> FloatArray:
+        """z (n,) of frames (n, N, D), −∞ in state a and +∞ in state b."""
+        mean = self.member_logits(torch.as_tensor(positions)).mean(0).numpy()
+        label = self.boundary.assign(positions)
+        return np.where(label == A, -np.inf, np.where(label == B, np.inf, mean))
+
+    def probability(self, positions: FloatArray) -> FloatArray:
+        """q (n,) of frames (n, N, D)."""
+        from scipy.special import expit
+
+        return np.asarray(expit(self.logit(positions)))
+
+    @torch.no_grad()
+    def uncertainty(self, positions: FloatArray) -> FloatArray:
+        """Standard deviation (n,) of z over the members."""
+        return self.member_logits(torch.as_tensor(positions)).std(0).numpy()

@@ -1,0 +1,81 @@
+"""Passages of analytic systems in numpy, many at once; those that have arrived are taken out."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from molgen.arrays import FloatArray
+from molgen.dynamics.analytic import AnalyticDynamics, analytic_dynamics
+from molgen.dynamics.passage import CRASHED, Passages, PhasePoints
+from molgen.energies.analytic import POTENTIALS
+from molgen.observables.boundary import NEITHER, Boundary
+from molgen.seeds import numpy_generator
+from molgen.systems.system import REDUCED_TEMPERATURE_K, AnalyticSystem
+
+
+@dataclass(frozen=True, eq=False)
+class AnalyticPassages:
+    """See :class:`molgen.dynamics.passage.PassageDynamics`, in reduced units with unit masses.
+
+    Overdamped dynamics has no velocity: whatever is given is kept and has no influence.
+    """
+
+    boundary: Boundary
+    dynamics: AnalyticDynamics
+    temperature_k: float
+    check_every: int
+
+    @property
+    def timestep_ps(self) -> float:
+        """The time step in the reduced unit of time."""
+        return self.dynamics.timestep_ps
+
+    @property
+    def _thermal(self) -> float:
+        return self.temperature_k / REDUCED_TEMPERATURE_K
+
+    def velocities(self, positions: FloatArray, generator: np.random.Generator) -> FloatArray:
+        """See :class:`molgen.dynamics.passage.PassageDynamics`."""
+        return np.asarray(np.sqrt(self._thermal) * generator.standard_normal(positions.shape))
+
+    def run(self, start: PhasePoints, limit: int, seed: int) -> Passages:
+        """See :class:`molgen.dynamics.passage.PassageDynamics`."""
+        generator = numpy_generator(seed, "passages")
+        label = np.full(len(start), NEITHER, dtype=np.int64)
+        steps = np.zeros(len(start), dtype=np.int64)
+        last, speed = np.array(start.positions), np.array(start.velocities)
+        live = np.arange(len(start))
+        done = 0
+        with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+            x, v = last.copy(), speed - self._half_kick(last)
+            while len(live) and done < limit:
+                noise = generator.standard_normal((self.check_every, *x.shape))
+                for step in range(self.check_every):
+                    x, v = self.dynamics.step(x, v, noise[step], self._thermal)
+                done += self.check_every
+                steps[live] = done
+                finite = np.isfinite(x).all(axis=(1, 2)) & np.isfinite(v).all(axis=(1, 2))
+                found = np.where(finite, self.boundary.assign(x), CRASHED)
+                label[live] = found
+                going = found == NEITHER
+                ended = ~going & finite
+                if ended.any():
+                    last[live[ended]] = x[ended]
+                    speed[live[ended]] = v[ended] + self._half_kick(x[ended])
+                if not going.all():
+                    live, x, v = live[going], x[going], v[going]
+            last[live], speed[live] = x, v + self._half_kick(x)
+        return Passages(label, steps, PhasePoints(last, speed))
+
+    def _half_kick(self, x: FloatArray) -> FloatArray:
+        """(dt/2) F of positions (W, N, D); none for overdamped dynamics, which has no velocities to kick."""
+        if self.dynamics.integrator == "overdamped" or not len(x):
+            return np.zeros_like(x)
+        slope = POTENTIALS[self.dynamics.potential](x, self.dynamics.parameters)[1]
+        return np.asarray(-0.5 * self.dynamics.timestep_ps * slope)
+
+
+def analytic_passages(system: AnalyticSystem, boundary: Boundary) -> AnalyticPassages:
+    """The passages of ``system`` by the dynamics in its ``[dynamics]`` section."""
+    section = system.definition.dynamics
+    return AnalyticPassages(boundary, analytic_dynamics(system), system.temperature_k, section.check_every)

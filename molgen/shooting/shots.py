@@ -1,0 +1,135 @@
+"""Shots: rows that say where each started, how it ended and after how many steps.
+
+A *pair* of shots starts from one configuration with velocities v and −v, drawn afresh from Maxwell-Boltzmann. Both are
+shots from the configuration, and together they are a trajectory through it: the leg with −v, turned round, leads to it.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from typing import Any
+
+import numpy as np
+
+from molgen.arrays import FloatArray, IntArray
+from molgen.dynamics.passage import CRASHED, PassageDynamics, PhasePoints
+from molgen.observables.boundary import NEITHER, A, B
+from molgen.seeds import child_seed, numpy_generator
+
+
+@dataclass(frozen=True, eq=False)
+class Shots:
+    """One value a shot ``(n,)``, aligned.
+
+    ``configuration`` is a row of the ledger's points, ``pair`` numbers the pairs, ``sign`` is +1 for v and −1 for −v;
+    ``outcome`` is A, B, NEITHER (undecided so far) or CRASHED, after ``steps`` steps. ``open`` are the positions and
+    velocities at which undecided shots stopped, in the order of their rows.
+    """
+
+    configuration: IntArray
+    pair: IntArray
+    sign: IntArray
+    outcome: IntArray
+    steps: IntArray
+    open: PhasePoints
+
+    def __post_init__(self) -> None:
+        n = len(self.configuration)
+        for item in fields(self):
+            if item.name != "open" and getattr(self, item.name).shape != (n,):
+                raise ValueError(f"{item.name} has shape {getattr(self, item.name).shape}, not ({n},)")
+        if len(self.open) != int(np.sum(self.undecided)):
+            raise ValueError(f"{len(self.open)} open shots are kept of {int(np.sum(self.undecided))}")
+
+    def __len__(self) -> int:
+        return len(self.configuration)
+
+    @property
+    def undecided(self) -> np.ndarray:
+        """Shots (n,) that have reached neither state yet."""
+        return np.asarray(self.outcome == NEITHER)
+
+    @property
+    def total_steps(self) -> int:
+        """Steps of dynamics in all."""
+        return int(self.steps.sum())
+
+
+@dataclass(frozen=True, eq=False)
+class Counts:
+    """What became of the shots from each of P configurations, (P,) each: reached A, reached B, undecided, crashed."""
+
+    a: IntArray
+    b: IntArray
+    undecided: IntArray
+    crashed: IntArray
+
+    @property
+    def decided(self) -> IntArray:
+        """Shots (P,) that reached a state."""
+        return self.a + self.b
+
+
+def shoot_pairs(
+    dynamics: PassageDynamics, positions: FloatArray, configuration: IntArray, pair: IntArray, limit: int, seed: int
+) -> Shots:
+    """A pair of shots from each of ``positions`` (W, N, D), of at most ``limit`` steps: 2 W rows, v then −v.
+
+    ``configuration`` and ``pair`` (W,) are written into the rows. The result depends on the arguments alone.
+    """
+    velocities = dynamics.velocities(positions, numpy_generator(seed, "velocities"))
+    start = PhasePoints(np.repeat(positions, 2, axis=0), np.repeat(velocities, 2, axis=0))
+    start.velocities[1::2] *= -1.0
+    found = dynamics.run(start, limit, child_seed(seed, "passages"))
+    sign = np.tile(np.array([1, -1], dtype=np.int64), len(positions))
+    open_rows = np.flatnonzero(found.label == NEITHER)
+    return Shots(
+        np.repeat(configuration, 2),
+        np.repeat(pair, 2),
+        sign,
+        found.label,
+        found.steps,
+        found.end.rows(open_rows),
+    )
+
+
+def go_on(dynamics: PassageDynamics, shots: Shots, limit: int, seed: int) -> Shots:
+    """``shots`` with the undecided ones taken up to ``limit`` steps in all; the others are as they were.
+
+    Those that have ``limit`` steps already stay.
+    """
+    rows = np.flatnonzero(shots.undecided)
+    left = limit - shots.steps[rows]
+    outcome, steps = shots.outcome.copy(), shots.steps.copy()
+    positions, velocities = shots.open.positions.copy(), shots.open.velocities.copy()
+    for number, more in enumerate(np.unique(left[left > 0])):
+        chosen = np.flatnonzero(left == more)
+        found = dynamics.run(shots.open.rows(chosen), int(more), child_seed(seed, "continued", number))
+        outcome[rows[chosen]] = found.label
+        steps[rows[chosen]] += found.steps
+        positions[chosen], velocities[chosen] = found.end.positions, found.end.velocities
+    still = np.flatnonzero(outcome[rows] == NEITHER)
+    kept = PhasePoints(positions, velocities).rows(still)
+    return Shots(shots.configuration, shots.pair, shots.sign, outcome, steps, kept)
+
+
+def count(shots: Shots, configurations: int) -> Counts:
+    """Shots from each of ``configurations`` configurations by what became of them."""
+    tallies = [
+        np.bincount(shots.configuration[shots.outcome == outcome], minlength=configurations).astype(np.int64)
+        for outcome in (A, B, NEITHER, CRASHED)
+    ]
+    return Counts(*tallies)
+
+
+def joined(parts: Sequence[Shots]) -> Shots:
+    """All shots of ``parts`` in one table."""
+    columns: dict[str, Any] = {
+        item.name: np.concatenate([getattr(part, item.name) for part in parts])
+        for item in fields(Shots)
+        if item.name != "open"
+    }
+    kept = PhasePoints(
+        np.concatenate([part.open.positions for part in parts]),
+        np.concatenate([part.open.velocities for part in parts]),
+    )
+    return Shots(**columns, open=kept)

@@ -1,0 +1,106 @@
+"""`committor fit`: a committor from a ledger of shots, or from somebody else's structures with (S, K)."""
+
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from molgen.committor.artifact import save_committor
+from molgen.committor.fitting import FittingData, FittingSettings, fit_committor
+from molgen.committor.likelihood import fidelity
+from molgen.committor.pairs import pair_correlation
+from molgen.files import to_plain
+from molgen.progress import Progress, ProgressEvent, silent
+from molgen.rundir import RunDirectory, configuration_hash
+from molgen.systems.system import System
+from molgen.workflows.shot_data import open_shots
+
+KIND = "committor"
+
+
+@dataclass(frozen=True)
+class FitResult:
+    """What was fitted to; ``log_loss`` and its floor are of the same shots, held-out figures come from ``evaluate``."""
+
+    directory: Path
+    system: str
+    a: str
+    b: str
+    features: str
+    configurations: int
+    shots: int
+    undecided: int
+    log_loss: float
+    log_loss_floor: float
+    dispersion: float
+    pair_correlation: float | None
+    dynamics_sha256: str
+    committor_sha256: str
+    seed: int
+    notes: tuple[str, ...] = ()
+
+    def to_json(self) -> dict[str, Any]:
+        """The result as plain data."""
+        return {**self.__dict__, "directory": str(self.directory)}
+
+
+def fit(
+    source: str | Path,
+    output: str | Path,
+    *,
+    system: System | None = None,
+    a: str | None = None,
+    b: str | None = None,
+    settings: FittingSettings | None = None,
+    seed: int | None = None,
+    progress: Progress = silent,
+) -> FitResult:
+    """Fit a committor to the shots in ``source`` and write it into ``output``.
+
+    ``source`` is what :func:`molgen.workflows.shot_data.open_shots` reads. ``InputError`` for anything else, and for
+    too few decided shots or all of one outcome.
+    """
+    settings = settings or FittingSettings()
+    data = open_shots(Path(source), system, a, b)
+    rows = FittingData.of(data.positions, data.counts, data.lineage)
+    config = {
+        "source": data.source,
+        "dynamics": data.record,
+        "settings": settings.model_dump(),
+    }
+    with RunDirectory.open(output, kind=KIND, config=config, seed=seed) as run:
+        if run.complete:
+            stored = run.manifest.result
+            return FitResult(**{**stored, "directory": run.path, "notes": tuple(stored["notes"])})
+        progress(ProgressEvent("fit", 0, 1))
+        model = fit_committor(data.boundary, rows, settings, run.seed)
+        found = fidelity(model.probability(rows.positions), rows.reached, rows.decided)
+        undecided = int(data.counts.undecided.sum())
+        correlation = None
+        if data.shots is not None:
+            measured = pair_correlation(data.shots, model.probability(data.positions)).correlation
+            correlation = measured if np.isfinite(measured) else None
+        notes = (f"{undecided} undecided shots were left out.",) if undecided else ()
+        digest = save_committor(run.path, model, data.record, to_plain({"fidelity": asdict(found), "notes": notes}))
+        result = FitResult(
+            directory=run.path,
+            system=data.boundary.system.name,
+            a=data.boundary.a,
+            b=data.boundary.b,
+            features=settings.model.features,
+            configurations=found.configurations,
+            shots=found.shots,
+            undecided=undecided,
+            log_loss=found.log_loss,
+            log_loss_floor=found.log_loss_floor,
+            dispersion=found.dispersion,
+            pair_correlation=correlation,
+            dynamics_sha256=configuration_hash(data.record),
+            committor_sha256=digest,
+            seed=run.seed,
+            notes=notes,
+        )
+        run.finish(result.to_json())
+        progress(ProgressEvent("fit", 1, 1))
+    return result

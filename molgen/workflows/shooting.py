@@ -1,0 +1,311 @@
+"""Shoot: pairs of short trajectories from configurations between two states, into a ledger that loses nothing."""
+
+import math
+from collections.abc import Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from pydantic import PositiveFloat, PositiveInt
+
+from molgen.dynamics.passage import PassageDynamics
+from molgen.dynamics.passage_factory import dynamics_record, open_passages
+from molgen.dynamics.propagator import steps_of
+from molgen.energies.platforms import resolve_platform
+from molgen.engines.executors import open_executor
+from molgen.errors import InputError, UsageError
+from molgen.interruption import Interruption
+from molgen.observables.boundary import Boundary
+from molgen.progress import Progress, ProgressEvent, silent
+from molgen.rundir import RunDirectory, configuration_hash
+from molgen.seeds import child_seed, numpy_generator
+from molgen.settings import Settings
+from molgen.shooting.ledger import Ledger
+from molgen.shooting.points import ShootingPoints, choose_points
+from molgen.shooting.shots import Shots, count, go_on, shoot_pairs
+from molgen.systems.record import system_record
+from molgen.systems.system import MolecularSystem, System
+from molgen.trajectories.options import EVERYTHING, ReadingOptions
+from molgen.workflows.shooting_source import shooting_frames
+
+KIND = "shoot"
+LEDGER = "shots"
+
+
+class ShootingSettings(Settings):
+    """``pairs`` pairs of shots from each point, ``batch`` pairs a task; shots end after ``limit_ps`` at the latest.
+
+    The limit is no part of what a run is: one that was finished with undecided shots goes on with a longer one. None
+    is 10,000 time steps.
+    """
+
+    pairs: PositiveInt = 5
+    batch: PositiveInt = 50
+    limit_ps: PositiveFloat | None = None
+
+    def limit_steps(self, timestep_ps: float) -> int:
+        """The limit in time steps."""
+        return 10_000 if self.limit_ps is None else max(1, steps_of(self.limit_ps, timestep_ps))
+
+
+@dataclass(frozen=True)
+class ShootingResult:
+    """What became of the shots; ``evaluations`` are steps of dynamics, ``outside_share`` the source's weight between
+    the states."""
+
+    directory: Path
+    system: str
+    a: str
+    b: str
+    points: int
+    shots: int
+    reached_a: int
+    reached_b: int
+    undecided: int
+    crashed: int
+    evaluations: int
+    mean_steps: float
+    outside_share: float
+    dynamics_sha256: str
+    seed: int
+    platform: str
+    notes: tuple[str, ...] = ()
+
+    def to_json(self) -> dict[str, Any]:
+        """The result as plain data."""
+        return {**self.__dict__, "directory": str(self.directory)}
+
+
+def chosen_states(system: System, a: str | None, b: str | None) -> Boundary:
+    """The two states named, or the system's own if it has just two; ``UsageError`` if that is not clear."""
+    names = [state.name for state in system.definition.state]
+    if a is None and b is None and len(names) == 2:
+        a, b = names
+    if a is None or b is None:
+        listed = ", ".join(names) or "none"
+        raise UsageError(f"{system.name} does not say which two states are meant ({listed}).", "Give --from and --to.")
+    return Boundary(system, a, b)
+
+
+def plan_shooting(
+    system: System, *, points: int, a: str | None = None, b: str | None = None, settings: ShootingSettings | None = None
+) -> dict[str, Any]:
+    """What :func:`shoot` would do: shots, batches, most steps."""
+    settings = settings or ShootingSettings()
+    boundary = chosen_states(system, a, b)
+    limit = settings.limit_steps(1e-3 * system.definition.dynamics.timestep_fs)
+    shots = 2 * points * settings.pairs
+    return {
+        "system": system.name,
+        "from": boundary.a,
+        "to": boundary.b,
+        "points": points,
+        "shots": shots,
+        "steps_at_most": shots * limit,
+        "files": math.ceil(points * settings.pairs / settings.batch) + 1,
+    }
+
+
+def shoot(
+    system: System,
+    data: Sequence[str | Path],
+    output: str | Path,
+    *,
+    points: int,
+    a: str | None = None,
+    b: str | None = None,
+    reading: ReadingOptions = EVERYTHING,
+    settings: ShootingSettings | None = None,
+    seed: int | None = None,
+    workers: int = 1,
+    platform: str = "auto",
+    progress: Progress = silent,
+    interruption: Interruption | None = None,
+) -> ShootingResult:
+    """Shoot from ``points`` frames of ``data`` that lie outside the states ``a`` and ``b``, by the system's dynamics.
+
+    Frames (:func:`molgen.workflows.shooting_source.shooting_frames`) are taken in proportion to their weights. Each
+    point gets pairs of shots with velocities v and −v; a shot ends in a state or, undecided, at the limit, where
+    positions and velocities are kept. The ledger is in ``output/shots``. The same call continues an interrupted
+    run, and one with a longer limit takes undecided shots on.
+
+    ``InputError`` for states that overlap or leave nothing between them, or too few frames outside; ``UsageError`` for
+    fewer than one point; ``InterruptedRunError`` at the time limit.
+    """
+    if points < 1:
+        raise UsageError(f"{points} points cannot be shot from.", "Ask for at least one.")
+    settings = settings or ShootingSettings()
+    boundary = chosen_states(system, a, b)
+    chosen = resolve_platform(system, platform).name if isinstance(system, MolecularSystem) else "numpy"
+    dynamics = open_passages(system, boundary, platform=chosen)
+    record = dynamics_record(system, boundary)
+    config = {
+        "system": system.name,
+        "dynamics": record,
+        "data": [str(path) for path in data],
+        "points": points,
+        "pairs": settings.pairs,
+        "batch": settings.batch,
+        "platform": chosen,
+    }
+    if reading != EVERYTHING:
+        config["reading"] = reading.to_json()
+    with RunDirectory.open(output, kind=KIND, config=config, seed=seed) as run:
+        limit = settings.limit_steps(dynamics.timestep_ps)
+        if run.complete and (not run.manifest.result["undecided"] or limit <= run.manifest.result["limit_steps"]):
+            return _stored(run)
+        ledger = Ledger(run.path / LEDGER)
+        if ledger.points() is None:
+            _choose(run, ledger, system, boundary, [Path(path) for path in data], reading, points)
+        found = ledger.points()
+        assert found is not None
+        run.write_json("system.json", system_record(system))
+        shooting = _Shooting(run, ledger, dynamics, found, settings, limit, progress, interruption or Interruption())
+        with open_executor(workers) as executor:
+            shooting.shoot(executor, workers)
+            shooting.take_on(executor, workers)
+        result = _result(run, ledger, system, boundary, record, chosen)
+        run.finish(result.to_json() | {"limit_steps": limit})
+    return result
+
+
+def _choose(
+    run: RunDirectory,
+    ledger: Ledger,
+    system: System,
+    boundary: Boundary,
+    data: list[Path],
+    reading: ReadingOptions,
+    points: int,
+) -> None:
+    """Choose the points and write them as the ledger's first round."""
+    frames = shooting_frames(data, system, reading)
+    if np.any(boundary.overlap(frames.positions)):
+        raise InputError(
+            f"The states {boundary.a} and {boundary.b} overlap: some frames are in both.",
+            "Give conditions that exclude each other in the system.toml.",
+        )
+    choice = choose_points(
+        boundary,
+        frames.positions,
+        points,
+        numpy_generator(run.seed, "points"),
+        log_weight=frames.log_weight,
+        lineage=frames.lineage,
+    )
+    ledger.add_points(choice.points)
+    run.write_json("points.json", {"outside_share": choice.outside_share, "frames": len(frames.positions)})
+
+
+@dataclass(frozen=True, eq=False)
+class _Shooting:
+    """One shooting run in progress."""
+
+    run: RunDirectory
+    ledger: Ledger
+    dynamics: PassageDynamics
+    points: ShootingPoints
+    settings: ShootingSettings
+    limit: int
+    progress: Progress
+    interruption: Interruption
+
+    def shoot(self, executor: Executor, workers: int) -> None:
+        """All batches that the ledger lacks."""
+        total = len(self.points) * self.settings.pairs
+        batches = math.ceil(total / self.settings.batch)
+        there = self.ledger.stages()
+
+        def tasks() -> Iterator[tuple[int, Future[Shots]]]:
+            for batch in range(batches):
+                if batch not in there:
+                    pair = np.arange(batch * self.settings.batch, min((batch + 1) * self.settings.batch, total))
+                    configuration = pair // self.settings.pairs
+                    positions = self.points.positions[configuration]
+                    seed = child_seed(self.run.seed, "shots", batch)
+                    arguments = (self.dynamics, positions, configuration, pair, self.limit, seed)
+                    yield batch, executor.submit(shoot_pairs, *arguments)
+
+        self._collect(tasks(), workers, len(there), batches, "shots", stage=lambda _: 0)
+
+    def take_on(self, executor: Executor, workers: int) -> None:
+        """The undecided shots that have not had the present limit, one stage further."""
+        stages = self.ledger.stages()
+
+        def tasks() -> Iterator[tuple[int, Future[Shots]]]:
+            for batch, shots in self.ledger.batches():
+                if np.any(shots.undecided & (shots.steps < self.limit)):
+                    seed = child_seed(self.run.seed, "continued", batch, stages[batch] + 1)
+                    yield batch, executor.submit(go_on, self.dynamics, shots, self.limit, seed)
+
+        self._collect(tasks(), workers, 0, len(stages), "undecided", stage=lambda batch: stages[batch] + 1)
+
+    def _collect(
+        self, tasks: Iterator[tuple[int, Future[Shots]]], workers: int, done: int, total: int, name: str, stage: Any
+    ) -> None:
+        """Write each batch as it comes, a few tasks ahead of the workers."""
+        waiting: dict[Future[Shots], int] = {}
+        exhausted = False
+        while waiting or not exhausted:
+            while not exhausted and len(waiting) < 2 * workers:
+                self.interruption.check()
+                following = next(tasks, None)
+                if following is None:
+                    exhausted = True
+                else:
+                    waiting[following[1]] = following[0]
+            if not waiting:
+                break
+            finished, _ = wait(waiting, return_when=FIRST_COMPLETED)
+            for future in finished:
+                batch = waiting.pop(future)
+                self.ledger.add(batch, future.result(), stage(batch))
+                done += 1
+                self.progress(ProgressEvent(name, done, total, "batches"))
+
+
+def _result(
+    run: RunDirectory,
+    ledger: Ledger,
+    system: System,
+    boundary: Boundary,
+    record: dict[str, Any],
+    platform: str,
+) -> ShootingResult:
+    shots, points = ledger.shots(), ledger.points()
+    assert shots is not None
+    assert points is not None
+    counts = count(shots, len(points))
+    known = run.read_json("points.json") or {}
+    undecided, crashed = int(counts.undecided.sum()), int(counts.crashed.sum())
+    notes = []
+    if undecided:
+        notes.append(f"{undecided} shots are undecided: run again with a longer --limit to take them on.")
+    if crashed:
+        notes.append(f"{crashed} shots left the finite numbers; they count as neither state.")
+    return ShootingResult(
+        directory=run.path,
+        system=system.name,
+        a=boundary.a,
+        b=boundary.b,
+        points=len(points),
+        shots=len(shots),
+        reached_a=int(counts.a.sum()),
+        reached_b=int(counts.b.sum()),
+        undecided=undecided,
+        crashed=crashed,
+        evaluations=shots.total_steps,
+        mean_steps=shots.total_steps / len(shots),
+        outside_share=float(known.get("outside_share", math.nan)),
+        dynamics_sha256=configuration_hash(record),
+        seed=run.seed,
+        platform=platform,
+        notes=tuple(notes),
+    )
+
+
+def _stored(run: RunDirectory) -> ShootingResult:
+    stored = {key: value for key, value in run.manifest.result.items() if key != "limit_steps"}
+    return ShootingResult(**{**stored, "directory": run.path, "notes": tuple(stored["notes"])})

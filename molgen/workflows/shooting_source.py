@@ -1,0 +1,54 @@
+"""Frames to shoot from: trajectories, runs of dynamics, draws of a model with or without weights."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from molgen.arrays import FloatArray, IntArray
+from molgen.errors import InputError
+from molgen.rundir import MANIFEST, read_manifest
+from molgen.systems.system import System
+from molgen.trajectories.options import ReadingOptions
+from molgen.workflows.export_source import open_source
+from molgen.workflows.frames import open_frames
+
+
+@dataclass(frozen=True, eq=False)
+class ShootingFrames:
+    """Frames (n, N, D) inside the domain, their weights (n,) where they have any, and their lineage (n,)."""
+
+    positions: FloatArray
+    log_weight: FloatArray | None
+    lineage: IntArray
+
+
+def shooting_frames(paths: Sequence[Path], system: System, reading: ReadingOptions) -> ShootingFrames:
+    """The frames of ``paths``: of one ``sample`` or ``reweight`` run, or whatever ``molgen train`` reads.
+
+    Draws that were not weighed all count the same: a committor belongs to a configuration, however that was found.
+    ``InputError`` for frames of another system, and for draws given together with anything else.
+    """
+    draws = [path for path in paths if _kind(path) in ("sample", "reweight")]
+    if not draws:
+        frames = open_frames(paths, system, reading).frames
+        return ShootingFrames(
+            np.asarray(frames.positions, dtype=np.float64), frames.total_log_weight, np.asarray(frames.lineage)
+        )
+    if len(paths) > 1:
+        raise InputError(f"{draws[0]} holds draws, which cannot be joined with other frames.", "Give it alone.")
+    source = open_source(draws[0])
+    if source.system.fingerprint != system.fingerprint:
+        raise InputError(
+            f"{draws[0]} is of another molecule or force field than {system.name}.", "Give draws of this system."
+        )
+    positions = np.asarray(source.slice(0, source.n), dtype=np.float64)
+    rows = np.flatnonzero(source.usable)
+    weight = None if source.log_weight is None else source.log_weight[rows]
+    return ShootingFrames(positions[rows], weight, rows.astype(np.int64))
+
+
+def _kind(path: Path) -> str | None:
+    """The kind of run in ``path``; None for anything else."""
+    return read_manifest(path).kind if (path / MANIFEST).is_file() else None

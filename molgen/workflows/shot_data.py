@@ -1,0 +1,110 @@
+"""Shots to learn from or to judge by: our own ledger, or somebody else's structures with (S, K)."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from molgen.arrays import FloatArray, IntArray
+from molgen.dynamics.passage_factory import dynamics_record
+from molgen.errors import InputError
+from molgen.files import sha256_file
+from molgen.observables.boundary import NEITHER, Boundary
+from molgen.rundir import MANIFEST, read_manifest
+from molgen.shooting.ledger import Ledger
+from molgen.shooting.shots import Counts, Shots, count
+from molgen.systems.record import system_from_record
+from molgen.systems.system import System
+from molgen.trajectories.checks import check_positions
+from molgen.workflows.shooting import KIND as SHOOT
+from molgen.workflows.shooting import LEDGER, chosen_states
+
+
+@dataclass(frozen=True, eq=False)
+class ShotData:
+    """Configurations with what became of their shots, and the dynamics they belong to.
+
+    ``shots`` are single ones where they are known (a ledger), None where only counts are.
+    """
+
+    boundary: Boundary
+    record: dict[str, Any]
+    positions: FloatArray
+    counts: Counts
+    lineage: IntArray
+    shots: Shots | None
+    source: str
+
+
+def open_shots(source: Path, system: System | None, a: str | None, b: str | None) -> ShotData:
+    """The shots in ``source``: the directory of a ``committor shoot`` run, or an NPZ file.
+
+    Such a file has ``positions`` (n, N, D) in nm, ``S`` and ``K`` (n,): S of K shots from each reached ``b``, and may
+    have ``lineage`` (n,); ``system`` and its states ``a`` and ``b`` say whose they are. ``InputError`` for anything
+    else, labels outside 0 ≤ S ≤ K, structures of another molecule, in ångström, or inside a state.
+    """
+    if source.is_dir():
+        return _from_ledger(source)
+    if source.suffix != ".npz" or not source.is_file():
+        raise InputError(
+            f"{source} is neither the directory of a shooting run nor an NPZ file.",
+            "Give the -o of molgen committor shoot, or a file with positions, S and K.",
+        )
+    if system is None:
+        raise InputError(f"{source} does not say what molecule it is of.", "Give --system.")
+    return _from_file(source, system, chosen_states(system, a, b))
+
+
+def _from_ledger(source: Path) -> ShotData:
+    manifest = read_manifest(source, SHOOT)
+    system = system_from_record(json.loads((source / "system.json").read_bytes()))
+    record = dict(manifest.config["dynamics"])
+    boundary = Boundary(system, record["a"]["name"], record["b"]["name"])
+    ledger = Ledger(source / LEDGER)
+    shots, points = ledger.shots(), ledger.points()
+    if shots is None or points is None:
+        raise InputError(f"{source} holds no shots.", "Run molgen committor shoot again.")
+    counts = count(shots, len(points))
+    return ShotData(boundary, record, points.positions, counts, points.lineage, shots, sha256_file(source / MANIFEST))
+
+
+def _from_file(source: Path, system: System, boundary: Boundary) -> ShotData:
+    try:
+        with source.open("rb") as handle, np.load(handle, allow_pickle=False) as file:
+            content = {name: file[name] for name in file.files}
+    except (OSError, ValueError) as error:
+        raise InputError(f"{source} is not a readable NPZ file.", "Write it with numpy.savez.") from error
+    missing = [name for name in ("positions", "S", "K") if name not in content]
+    if missing:
+        raise InputError(f"{source} has no array {missing[0]!r}.", "Give positions (n, N, D) in nm, S (n,) and K (n,).")
+    positions = np.asarray(content["positions"], dtype=np.float64)
+    shape = (system.n_particles, system.dim)
+    if positions.ndim != 3 or positions.shape[1:] != shape:
+        raise InputError(
+            f"The positions in {source} have the shape {positions.shape}, those of {system.name} are (n, {shape[0]}, "
+            f"{shape[1]}).",
+            "Give structures of this system.",
+        )
+    reached, shot = (np.asarray(content[name]) for name in ("S", "K"))
+    if reached.shape != (len(positions),) or shot.shape != (len(positions),):
+        raise InputError(
+            f"{source} has {len(positions)} structures but other numbers of S or K.", "Give one a structure."
+        )
+    whole = np.all(reached == np.round(reached)) and np.all(shot == np.round(shot))
+    if not whole or np.any(reached < 0) or np.any(reached > shot):
+        raise InputError(f"{source} holds labels outside 0 <= S <= K.", "S of K shots reach B: both are counts.")
+    inside = int(np.sum(boundary.assign(positions) != NEITHER))
+    if inside:
+        raise InputError(
+            f"{inside} structures in {source} lie inside {boundary.a} or {boundary.b}.",
+            "Leave them out: their committor is 0 or 1 by definition.",
+        )
+    check_positions(positions, system, str(source))
+    reached, shot = reached.astype(np.int64), shot.astype(np.int64)
+    nothing = np.zeros(len(positions), dtype=np.int64)
+    lineage = np.asarray(content.get("lineage", np.arange(len(positions))), dtype=np.int64)
+    counts = Counts(shot - reached, reached, nothing, nothing)
+    record = dynamics_record(system, boundary)
+    return ShotData(boundary, record, positions, counts, lineage, None, sha256_file(source))

@@ -1,0 +1,80 @@
+"""Committors fitted to shots."""
+
+import numpy as np
+import pytest
+import torch
+
+from molgen.committor.fitting import FittingData, FittingSettings, fit_committor
+from molgen.committor.model import Committor, CommittorSettings
+from molgen.errors import InputError
+from molgen.observables.boundary import Boundary
+from molgen.shooting.shots import Counts
+from tests.wells import committor, double_well
+
+SYSTEM = double_well()
+BOUNDARY = Boundary(SYSTEM, "left", "right")
+SETTINGS = FittingSettings(model=CommittorSettings(hidden=16, members=4), steps=400)
+
+
+def data(n: int = 400, k: int = 20, seed: int = 1) -> FittingData:
+    """Shots drawn from the exact committor."""
+    rng = np.random.default_rng(seed)
+    x = rng.uniform(-0.9, 0.9, n)
+    reached = rng.binomial(k, committor(x))
+    return FittingData(x.reshape(-1, 1, 1), reached, np.full(n, k), np.arange(n) // 4)
+
+
+def fitted(rows: FittingData, boundary: Boundary = BOUNDARY, seed: int = 2) -> Committor:
+    return fit_committor(boundary, rows, SETTINGS, seed)
+
+
+def test_it_finds_the_committor_and_is_pinned_in_the_states() -> None:
+    model = fitted(data())
+    x = np.linspace(-0.89, 0.89, 90)
+    error = model.probability(x.reshape(-1, 1, 1)) - committor(x)
+    assert np.sqrt((error**2).mean()) < 0.015
+    ends = model.probability(np.array([-2.0, -0.95, 0.95, 2.0]).reshape(-1, 1, 1))
+    assert ends.tolist() == [0.0, 0.0, 1.0, 1.0]
+    assert (model.uncertainty(x.reshape(-1, 1, 1)) > 0.0).all()
+
+
+def test_the_other_way_round_it_is_one_minus_q() -> None:
+    rows = data(200)
+    swapped = FittingData(rows.positions, rows.decided - rows.reached, rows.decided, rows.lineage)
+    one, other = fitted(rows), fitted(swapped, Boundary(SYSTEM, "right", "left"))
+    x = np.linspace(-1.5, 1.5, 50).reshape(-1, 1, 1)
+    assert np.abs(one.probability(x) + other.probability(x) - 1.0).max() < 1e-5
+
+
+def test_equal_seeds_give_equal_fits() -> None:
+    state = torch.get_rng_state()
+    x = np.linspace(-0.8, 0.8, 9).reshape(-1, 1, 1)
+    one, same, other = fitted(data(100)), fitted(data(100)), fitted(data(100), seed=3)
+    assert np.array_equal(one.logit(x), same.logit(x))
+    assert not np.array_equal(one.logit(x), other.logit(x))
+    assert torch.equal(torch.get_rng_state(), state)
+
+
+def test_members_differ_more_where_nothing_was_shot() -> None:
+    rows = data(400)
+    part = rows.rows(np.flatnonzero(rows.positions[:, 0, 0] < 0.1))
+    spread = fitted(part).uncertainty(np.array([0.0, 0.8]).reshape(-1, 1, 1))
+    assert spread[1] > 2.0 * spread[0]
+
+
+def test_one_lineage_is_split_by_configurations() -> None:
+    rows = data(100)
+    alone = FittingData(rows.positions, rows.reached, rows.decided, np.zeros(100, dtype=np.int64))
+    assert np.isfinite(fitted(alone).logit(np.zeros((1, 1, 1)))).all()
+
+
+def test_shots_that_say_nothing_are_refused() -> None:
+    x, none = np.zeros((20, 1, 1)), np.zeros(20, dtype=np.int64)
+    few = Counts(none + 1, none + 1, none, none)
+    with pytest.raises(InputError, match="Only 40 shots reached a state"):
+        FittingData.of(x, few, none)
+    alike = Counts(none + 5, none, none, none)
+    with pytest.raises(InputError, match="All 100 decided shots reached the same state"):
+        FittingData.of(x, alike, none)
+    part = Counts(np.arange(20) % 2 * 6, np.arange(20) % 2 * 4, none + 3, none)
+    assert len(FittingData.of(x, part, none).positions) == 10
