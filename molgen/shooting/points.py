@@ -16,8 +16,8 @@ class ShootingPoints:
 
     ``selection`` (P,) is the expected number of times that a draw of the source became this point, relative to what its
     weight in the target would give: dividing by it makes sums over points averages over the target outside the states.
-    ``lineage`` (P,) numbers the pieces of dynamics (or draws) they come from, ``source`` (P,) the row among the usable frames,
-    ``round`` (P,) the round of choosing.
+    ``lineage`` (P,) numbers the pieces of dynamics (or draws) they come from, ``source`` (P,) the row among the usable
+    frames, ``round`` (P,) the round of choosing.
     """
 
     positions: FloatArray
