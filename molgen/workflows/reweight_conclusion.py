@@ -3,12 +3,13 @@
 import json
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import molgen
 from molgen import seeds
 from molgen.analysis.intervals import ess_interval
+from molgen.arrays import FloatArray
 from molgen.energies.base import Energy
 from molgen.files import to_plain
 from molgen.observables.states import StateSet
@@ -19,13 +20,14 @@ from molgen.reports.report import write_report
 from molgen.reweighting.audit import Audit
 from molgen.reweighting.coverage import Coverage, CVGrid, from_training, merge, missing_states, unreached_regions
 from molgen.reweighting.diagnostics import describe_states
-from molgen.reweighting.verdict import Evidence, judge, worst
+from molgen.reweighting.verdict import Evidence, Verdict, judge, worst
 from molgen.rundir import RunDirectory
 from molgen.systems.system import System
 from molgen.workflows.reweight_estimates import Estimates, compute_distances, compute_profiles, estimate_all
 from molgen.workflows.reweight_reference import Reference
 from molgen.workflows.reweight_report import report_data
 from molgen.workflows.reweight_request import ReweightRequest
+from molgen.workflows.reweight_restraints import restrain
 from molgen.workflows.reweight_rows import RowTable
 
 
@@ -35,6 +37,8 @@ class Weighed:
 
     ``evidence`` is that of an estimate without states. ``evaluations`` are those spent so far, by purpose.
     ``curve`` is the training's, for the report; ``origin`` goes into the provenance, and ``extra`` into result.json.
+    ``verdicts`` are those of estimates made before; ``drawn_log_weight`` (n,) is log w under the force field of the
+    draws where the target is another.
     """
 
     system: System
@@ -50,6 +54,8 @@ class Weighed:
     density: str = "exact"
     curve: Mapping[str, Any] | None = None
     extra: Mapping[str, Any] = field(default_factory=dict)
+    verdicts: Mapping[str, Verdict] = field(default_factory=dict)
+    drawn_log_weight: FloatArray | None = None
 
 
 def conclude(run: RunDirectory, request: ReweightRequest, weighed: Weighed) -> dict[str, Any]:
@@ -62,6 +68,11 @@ def conclude(run: RunDirectory, request: ReweightRequest, weighed: Weighed) -> d
     profiles = compute_profiles(table, states, cvs, reference, settings.profiles)
     generator = seeds.numpy_generator(run.seed, "distances")
     distances = compute_distances(table, cvs, reference, settings.distances, generator)
+    if request.restraints is not None:
+        seed = seeds.child_seed(run.seed, "restraints")
+        restrained, verdicts = restrain(run, weighed, request.restraints, settings.restraints, seed)
+        extra = {**weighed.extra, "restraints": restrained}
+        weighed = replace(weighed, extra=extra, verdicts={**weighed.verdicts, **verdicts})
     record = to_plain(_record(run, request, weighed, estimates, distances))
     run.write_json("profiles.json", profiles)
     write_report(report_data(record, profiles, table, reference, weighed.curve), run.path / "report.html")
@@ -104,7 +115,8 @@ def _record(
 ) -> dict[str, Any]:
     evidence, reference = weighed.evidence, weighed.reference
     diagnostics = evidence.weights
-    overall = worst([judge(evidence), *estimates.verdicts.values()])
+    verdicts = {**estimates.verdicts, **weighed.verdicts}
+    overall = worst([judge(evidence), *verdicts.values()])
     generator = seeds.numpy_generator(run.seed, "bootstrap")
     low, high = ess_interval(weighed.table.log_weight, generator, request.settings.bootstrap_repeats)
     return {
@@ -127,7 +139,7 @@ def _record(
         "log_q_error": evidence.noise_kt,
         "verdict": overall.word,
         "reasons": list(overall.reasons),
-        "estimates": {name: verdict.to_json() for name, verdict in estimates.verdicts.items()},
+        "estimates": {name: verdict.to_json() for name, verdict in verdicts.items()},
         "states": {n: c.text for n, c in zip(weighed.states.names, weighed.states.conditions, strict=True)},
         "populations": estimates.populations,
         "delta_f": estimates.delta_f,

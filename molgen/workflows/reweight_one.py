@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from molgen import seeds
+from molgen.arrays import FloatArray
 from molgen.energies.base import Energy
 from molgen.energies.factory import open_energy
 from molgen.engines.executors import open_executor
@@ -27,6 +28,7 @@ from molgen.workflows.reweight_model import ensemble_file, find_model, log_densi
 from molgen.workflows.reweight_reference import Reference, open_reference, reference_forward_ess
 from molgen.workflows.reweight_request import ReweightRequest
 from molgen.workflows.reweight_rows import build_table, compute_energies, density_noise, save_table
+from molgen.workflows.reweight_target import DRAWN_ENERGIES, compare
 
 if TYPE_CHECKING:
     from molgen.models.artifact import LoadedModel
@@ -52,15 +54,16 @@ def reweight_one(request: ReweightRequest) -> Mapping[str, Any]:
             f"The log-densities in {file} are {reader.header.density} estimates, whose noise biases weights.",
             "Draw with exact ones (molgen sample without --set density=...), or add --allow-noisy-density.",
         )
-    target_k = request.target_temperature(reader.header.temperature_k)
-    system = request.with_states(system_from_record(dict(reader.header.system_record)))
+    drawn = request.with_states(system_from_record(dict(reader.header.system_record)))
+    system = request.target(drawn, len(reader))
+    target_k = request.target_temperature(reader.header.temperature_k, system)
 
     def work(run: RunDirectory) -> dict[str, Any]:
         run.record(ensemble=str(file.resolve()), ensemble_beside=os.path.relpath(file, request.output))
         loaded = find_model(ensemble, reader.header, request.model)
         with open_executor(request.workers) as executor:
             energy = open_energy(system, executor=executor, platform=request.platform, temperature_k=target_k)
-            return conclude(run, request, _weigh(run, request, reader, system, energy, loaded))
+            return conclude(run, request, _weigh(run, request, reader, drawn, system, energy, loaded))
 
     return request.run({"ensemble": sha256_file(file)}, work)
 
@@ -69,6 +72,7 @@ def _weigh(
     run: RunDirectory,
     request: ReweightRequest,
     reader: EnsembleReader,
+    drawn: System,
     system: System,
     energy: Energy,
     loaded: "LoadedModel | None",
@@ -82,7 +86,16 @@ def _weigh(
     request.interruption.check()
     request.progress(ProgressEvent("audit", 0, 1))
     generator = seeds.numpy_generator(run.seed, "audit")
-    audit = audit_ensemble(reader, system, energy, table, loaded, rows=settings.audit_rows, generator=generator)
+    audit = audit_ensemble(
+        reader,
+        drawn,
+        energy,
+        table,
+        loaded,
+        rows=settings.audit_rows,
+        generator=generator,
+        same_target=system is drawn,
+    )
     diagnostics = describe(
         table.log_weight,
         n_out_of_domain=table.n_out_of_domain,
@@ -97,6 +110,12 @@ def _weigh(
     spent = {**(training[0].get("evaluations", {}) if training else {}), **reader.header.evaluations}
     counts = {name: int(spent.get(name, 0)) for name in ("data", "training", "sampling")}
     counts["reweighting"] = diagnostics.n + audit.rows + (len(reference.row) if reference is not None else 0)
+    comparison = None
+    if system is not drawn:
+        comparison = compare(
+            system, drawn, table, states, evidence, _drawn_energies(run, request, reader, drawn, energy)
+        )
+        counts["reweighting"] += diagnostics.n
     return Weighed(
         system,
         states,
@@ -114,7 +133,20 @@ def _weigh(
         ess_forward=_forward(reference, loaded),
         density=reader.header.density,
         curve=training[0] if training else None,
+        extra={"target": comparison.record} if comparison is not None else {},
+        verdicts=comparison.verdicts if comparison is not None else {},
+        drawn_log_weight=comparison.log_weight if comparison is not None else None,
     )
+
+
+def _drawn_energies(
+    run: RunDirectory, request: ReweightRequest, reader: EnsembleReader, drawn: System, energy: Energy
+) -> FloatArray:
+    """u (n,) under the draws' own force field, at the temperature of the target."""
+    with open_executor(request.workers) as executor:
+        own = open_energy(drawn, executor=executor, platform=request.platform, temperature_k=energy.temperature_k)
+        rows = request.settings.shard_rows
+        return compute_energies(run, reader, own, rows, request.progress, request.interruption, DRAWN_ENERGIES)
 
 
 def _forward(reference: Reference | None, loaded: "LoadedModel | None") -> float:

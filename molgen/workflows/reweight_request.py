@@ -13,7 +13,9 @@ from molgen.rundir import RunDirectory
 from molgen.systems.definition import StateSection
 from molgen.systems.system import System
 from molgen.trajectories.options import EVERYTHING, ReadingOptions
+from molgen.workflows.reweight_restraints import RestraintTable
 from molgen.workflows.reweight_settings import ReweightSettings
+from molgen.workflows.reweight_target import target_system
 
 KIND = "reweight"
 TEMPERATURE_RANGE = 1.25
@@ -38,6 +40,10 @@ class ReweightRequest:
     progress: Progress
     interruption: Interruption
     allow_noisy_density: bool
+    other: System | None = None
+    """Another force field to weigh to; None for that of the draws."""
+    restraints: RestraintTable | None = None
+    """Measured averages that the weighed ensemble is to agree with."""
 
     def config(self) -> dict[str, Any]:
         """What a resumed run must have in common with the one it goes on with, beside the ensembles themselves."""
@@ -49,6 +55,10 @@ class ReweightRequest:
             "platform": self.platform,
             "settings": self.settings.model_dump(mode="json"),
         }
+        if self.other is not None:
+            config["system"] = self.other.fingerprint
+        if self.restraints is not None:
+            config |= self.restraints.hashes
         if self.reading != EVERYTHING:
             config["reading"] = self.reading.to_json()
         return config
@@ -69,9 +79,26 @@ class ReweightRequest:
             return system
         return with_states(system, tuple(StateSection(name=name, where=where) for name, where in self.states.items()))
 
-    def target_temperature(self, drawn_k: float) -> float:
-        """The temperature to weigh to, of draws at ``drawn_k``; ``InputError`` if no weight could bridge the gap."""
-        target_k = drawn_k if self.temperature_k is None else self.temperature_k
+    def target(self, drawn: System, draws: int | None = None) -> System:
+        """The system to weigh to: ``drawn`` (its states those that were given), or the other force field of its atoms.
+
+        ``InputError`` for one that the draws cannot be weighed to, and for restraints on what it has not or whose
+        columns have not one value for each of the ``draws``.
+        """
+        target = target_system(self.other, drawn)
+        if self.restraints is not None:
+            self.restraints.restraints(target)
+            if draws is not None:
+                self.restraints.check_rows(draws)
+        return target
+
+    def target_temperature(self, drawn_k: float, target: System | None = None) -> float:
+        """The temperature to weigh to, of draws at ``drawn_k``; ``InputError`` if no weight could bridge the gap.
+
+        It is the one that was given, else that of another ``target`` system, else that of the draws.
+        """
+        own_k = drawn_k if self.other is None or target is None else target.temperature_k
+        target_k = own_k if self.temperature_k is None else self.temperature_k
         low, high = drawn_k / TEMPERATURE_RANGE, drawn_k * TEMPERATURE_RANGE
         if not low <= target_k <= high:
             raise InputError(

@@ -65,8 +65,9 @@ def compute_energies(
     shard_rows: int,
     progress: Progress,
     interruption: Interruption,
+    folder: str = "energies",
 ) -> FloatArray:
-    """u ``(n,)`` of all draws in kT, positions exactly as stored; finished shards are read, not computed again.
+    """u ``(n,)`` of all draws in kT, positions exactly as stored; finished shards in ``folder`` are read, not computed.
 
     ``InterruptedRunError`` between two shards if the run should stop.
     """
@@ -74,7 +75,7 @@ def compute_energies(
     parts = []
     for number, start in enumerate(range(0, n, shard_rows)):
         stop = min(start + shard_rows, n)
-        name = f"energies/shard-{number:05d}.npy"
+        name = f"{folder}/shard-{number:05d}.npy"
         path = run.path / name
         if not path.exists():
             interruption.check()
@@ -82,7 +83,7 @@ def compute_energies(
             with run.atomic(name) as temporary:
                 np.save(temporary, values, allow_pickle=False)
         parts.append(_read_shard(path, stop - start))
-        progress(ProgressEvent("energies", stop, n, "draws"))
+        progress(ProgressEvent(folder.replace("-", " "), stop, n, "draws"))
     return np.concatenate(parts)
 
 

@@ -11,11 +11,14 @@ from molgen.ensemble import EnsembleReader
 from molgen.errors import InputError, RefusedError, UsageError
 from molgen.interruption import Interruption
 from molgen.progress import Progress, silent
+from molgen.systems.loading import load_system
 from molgen.systems.record import system_from_record
+from molgen.systems.system import System
 from molgen.trajectories.options import EVERYTHING, ReadingOptions
 from molgen.workflows.reweight_model import ensemble_file
 from molgen.workflows.reweight_one import CHUNK, reweight_one
 from molgen.workflows.reweight_request import ReweightRequest
+from molgen.workflows.reweight_restraints import open_restraints
 from molgen.workflows.reweight_settings import ReweightSettings
 
 
@@ -45,6 +48,9 @@ def reweight(
     model: Path | None = None,
     states: Mapping[str, str] | None = None,
     temperature_k: float | None = None,
+    system: System | Path | str | None = None,
+    restrain: Path | None = None,
+    observables: Path | None = None,
     settings: ReweightSettings | None = None,
     seed: int | None = None,
     workers: int = 1,
@@ -62,6 +68,10 @@ def reweight(
     the system ships is compared with; ``reading`` says which of its frames and atoms are taken. ``model``: the model's
     directory, found by itself for a sample run's directory.
     ``states`` (name to condition) replace the system's. ``temperature_k`` is the target's, the model's own if None.
+    ``system`` is another force field to weigh to (a ``system.toml`` or a system): the result then also says by how much
+    each state's free energy differs between the two (:mod:`molgen.workflows.reweight_target`).
+    ``restrain`` is a table of measured averages, ``observables`` one of values of each draw computed elsewhere: the
+    weighed ensemble is changed as little as agreement needs (:mod:`molgen.workflows.reweight_restraints`).
 
     Writes ``result.json``, ``weights.h5``, ``profiles.json`` and ``report.html`` into the run directory ``output``; the
     same call continues an interrupted run. ``InputError`` for unusable inputs, among them log-densities estimated with
@@ -83,6 +93,8 @@ def reweight(
         progress=progress,
         interruption=interruption or Interruption(),
         allow_noisy_density=allow_noisy_density,
+        other=load_system(system) if isinstance(system, (str, Path)) else system,
+        restraints=open_restraints(restrain, observables),
     )
     result = ReweightResult(request.output, _weigh(request))
     if result.verdict == "refused" and not allow_refused:
@@ -94,12 +106,22 @@ def reweight(
 def _weigh(request: ReweightRequest) -> Mapping[str, Any]:
     """The record of result.json, by the way that suits what was given."""
     if len(request.ensembles) > 1:
+        _check_own_target(request)
         return _by("reweight_together", request)
     file = ensemble_file(request.ensembles[0])
     kind: str = EnsembleReader(file).header.kind
     if kind == "annealed":
+        _check_own_target(request)
         return _by("reweight_annealed", request)
     return reweight_one(request)
+
+
+def _check_own_target(request: ReweightRequest) -> None:
+    if request.other is not None:
+        raise InputError(
+            "Only the draws of one model can be weighed to another force field.",
+            "Give the directory of one molgen sample run, or leave out --system.",
+        )
 
 
 def _by(name: str, request: ReweightRequest) -> Mapping[str, Any]:

@@ -33,6 +33,22 @@ def reweight(
             "--model", metavar="DIR", help="The ensemble's model, if it was moved; found by itself otherwise."
         ),
     ] = None,
+    temperature: Annotated[
+        float | None,
+        typer.Option("--temperature", min=1.0, metavar="K", help="Temperature to weigh to, if not the draws' own."),
+    ] = None,
+    system: Annotated[
+        str | None,
+        typer.Option("--system", metavar="SYSTEM", help="Another force field to weigh to: its system.toml."),
+    ] = None,
+    restrain: Annotated[
+        Path | None,
+        typer.Option("--restrain", metavar="CSV", help="Measured averages (name, mean, error, column) to agree with."),
+    ] = None,
+    observables: Annotated[
+        Path | None,
+        typer.Option("--observables", metavar="FILE", help="Values of each draw computed elsewhere: CSV, NPZ, HDF5."),
+    ] = None,
     allow_refused: opt.AllowRefusedOption = False,
     allow_noisy_density: Annotated[
         bool, typer.Option("--allow-noisy-density", help="Weigh draws whose log-density is an estimate with noise.")
@@ -63,6 +79,10 @@ def reweight(
                 reference=reference,
                 reading=reading,
                 model=model,
+                temperature_k=temperature,
+                system=system,
+                restrain=restrain,
+                observables=observables,
                 settings=settings,
                 seed=seed,
                 workers=workers,
