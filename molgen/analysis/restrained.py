@@ -1,12 +1,12 @@
-r"""Populations and means under weights that were fitted to data, with errors of everything the draws decide.
+r"""Populations and means under weights that were fitted to data, with the errors of draws and data.
 
 The tilt μ depends on the draws. With z_i the standardised observables, w_i the fitted weights and H = Cov(z) + θ the
 Hessian of the dual, the influence of a draw on the mean of f is
 
 .. math:: \psi_i = w_i [ f_i - \bar f - \mathrm{Cov}(f, z)\, H^{-1} (z_i - \bar z) ],
 
-the residual of f regressed on what is restrained. The error of the data themselves moves the mean of f by
-Cov(f, z) H⁻¹ δ for δ standard normal; it is given apart.
+the residual of f regressed on what is restrained. The errors of the data move the mean of f by Cov(f, z) H⁻¹ δ, δ
+standard normal; intervals hold both, which are independent. What restraining itself may get wrong, they do not hold.
 """
 
 import math
@@ -20,7 +20,7 @@ from molgen.arrays import BoolArray, FloatArray
 def restrained_population(
     rows: WeightedRows, inside: BoolArray, z: FloatArray, hessian: FloatArray
 ) -> tuple[Estimate, float]:
-    """The share of rows ``inside`` ``(n,)`` with its interval, and its error from that of the data.
+    """The share of rows ``inside`` ``(n,)`` with its interval, and how much of its error is that of the data.
 
     ``rows`` have the fitted weights, ``z`` is ``(n, m)``, ``hessian`` ``(m, m)`` is H (:class:`Tilt`).
     """
@@ -31,7 +31,7 @@ def restrained_population(
 def restrained_mean(
     rows: WeightedRows, values: FloatArray, z: FloatArray, hessian: FloatArray
 ) -> tuple[Estimate, float]:
-    """The mean of ``values`` ``(n,)`` with its interval, and its error from that of the data."""
+    """The mean of ``values`` ``(n,)`` with its interval, and how much of its error is that of the data."""
     value, error, from_data = _mean(rows, values, z, hessian)
     return plain_interval(value, error, rows), from_data
 
@@ -45,4 +45,5 @@ def _mean(rows: WeightedRows, values: FloatArray, z: FloatArray, hessian: FloatA
     # A direction without spread carries no information: the pseudo-inverse leaves it out.
     slope = np.linalg.pinv(hessian, hermitian=True) @ covariance
     influence = rows.share * (f - value - centred @ slope)
-    return value, rows.standard_error(influence), float(math.sqrt(slope @ slope))
+    from_data = math.sqrt(float(slope @ slope))
+    return value, math.hypot(rows.standard_error(influence), from_data), from_data

@@ -12,6 +12,8 @@ from molgen.errors import InputError
 from molgen.reports import tables as make
 from molgen.reports.canvas import Figure
 from molgen.reports.data import ReportData
+from molgen.reports.restraint_tables import restraint_lead, restraint_tables
+from molgen.reports.target_tables import target_lead, target_tables
 from molgen.reports.wording import VERDICT_MEANING, estimate_name, summary
 
 
@@ -72,6 +74,8 @@ def _sections(data: ReportData) -> tuple[Section, ...]:
             tables=_present(make.state_table(result), make.population_table(result), make.free_energy_table(result)),
             figures=() if population is None else (population,),
         ),
+        Section("Another force field", target_lead(result), target_tables(result)),
+        Section("Agreement with experiment", restraint_lead(result), restraint_tables(result)),
         Section(
             "Free-energy surfaces",
             "Empty cells are white. Both surfaces share one colour scale." if data.profiles_2d else "",

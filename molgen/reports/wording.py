@@ -93,6 +93,7 @@ def estimate_name(key: str) -> str:
     """``population:a`` and ``delta_f:a->b`` as a reader would write them."""
     kind, separator, what = key.partition(":")
     names = {"population": "population of", "delta_f": "ΔF", "expectation": "average of"}
+    names |= {"shift": "ΔΔF of", "restrained": "restrained population of"}
     return f"{names.get(kind, kind)} {what}".replace("->", " → ") if separator else key
 
 
@@ -103,10 +104,12 @@ def summary(result: Mapping[str, Any]) -> str:
 
 
 def _what_was_done(result: Mapping[str, Any]) -> str:
+    target = result.get("target")
+    drawn = target["drawn_system"] if target else result.get("system", "the system")
+    whose = f"another force field, {target['system']}," if target else "its force field"
     return (
-        f"{count(result.get('n'))} configurations of {result.get('system', 'the system')} were drawn from a generative "
-        f"model and weighted to the Boltzmann distribution of its force field at "
-        f"{plain(result.get('temperature_k'))}\N{NO-BREAK SPACE}K."
+        f"{count(result.get('n'))} configurations of {drawn} were drawn from a generative model and weighted to the "
+        f"Boltzmann distribution of {whose} at {plain(result.get('temperature_k'))}\N{NO-BREAK SPACE}K."
     )
 
 

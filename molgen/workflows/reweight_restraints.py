@@ -121,8 +121,8 @@ def restrain(
     with run.atomic(WEIGHTS_FILE) as path, path.open("wb") as stream:
         np.save(stream, fit.log_weight, allow_pickle=False)
     shares, verdicts = _populations(fit, table, states)
-    overall = worst([judge(fit.evidence), *verdicts.values()])
-    verdicts["restraints"] = judge(fit.evidence)
+    verdicts["restraints"] = _judged(fit.evidence)
+    overall = worst(verdicts.values())
     return _record(fit) | {
         "populations": shares,
         "likelihood": likelihood,
@@ -163,7 +163,7 @@ def _populations(fit: _Fit, table: RowTable, states: StateSet) -> tuple[dict[str
     verdicts: dict[str, Verdict] = {}
     for index, name in enumerate(states.names):
         after, from_data = restrained_population(fit.rows, table.label == index, fit.z, fit.tilt.hessian)
-        verdict = judge(replace(fit.evidence, states=(diagnostics[name],)))
+        verdict = _judged(replace(fit.evidence, states=(diagnostics[name],)))
         verdicts[f"restrained:{name}"] = verdict
         shares[name] = {
             "before": before[name].to_json(),
@@ -173,6 +173,12 @@ def _populations(fit: _Fit, table: RowTable, states: StateSet) -> tuple[dict[str
             "verdict": verdict.word,
         }
     return shares, verdicts
+
+
+def _judged(evidence: Evidence) -> Verdict:
+    """The verdict on an estimate under the fitted weights, which its reasons name."""
+    verdict = judge(evidence)
+    return replace(verdict, reasons=tuple(f"Under the restraints: {reason}" for reason in verdict.reasons))
 
 
 def _record(fit: _Fit) -> dict[str, Any]:
