@@ -162,7 +162,7 @@ def _populations(fit: _Fit, table: RowTable, states: StateSet) -> tuple[dict[str
     shares: dict[str, Any] = {}
     verdicts: dict[str, Verdict] = {}
     for index, name in enumerate(states.names):
-        after, from_data = restrained_population(fit.rows, table.label == index, fit.z, fit.tilt.hessian)
+        after, from_data = restrained_population(fit.rows, table.label == index, fit.z, fit.tilt)
         verdict = _judged(replace(fit.evidence, states=(diagnostics[name],)))
         verdicts[f"restrained:{name}"] = verdict
         shares[name] = {
@@ -207,7 +207,7 @@ def _observables(
     found = {}
     for index, item in enumerate(restraints):
         column = z[:, index]
-        after = restrained_mean(fit.rows, column, fit.z, fit.tilt.hessian)[0] if fit is not None else None
+        after = restrained_mean(fit.rows, column, fit.z, fit.tilt)[0] if fit is not None else None
         found[item.name] = {
             "column": item.text,
             "unit": item.observable.unit,
