@@ -94,21 +94,24 @@ def reweight(
 def _weigh(request: ReweightRequest) -> Mapping[str, Any]:
     """The record of result.json, by the way that suits what was given."""
     if len(request.ensembles) > 1:
-        return _by("reweight_together", request)
+        from molgen.workflows.reweight_together import reweight_together
+
+        return reweight_together(request)
     file = ensemble_file(request.ensembles[0])
     kind: str = EnsembleReader(file).header.kind
     if kind == "annealed":
-        return _by("reweight_annealed", request)
+        return _annealed(request)
     return reweight_one(request)
 
 
-def _by(name: str, request: ReweightRequest) -> Mapping[str, Any]:
-    """``name(request)`` of the module of that name."""
-    module = f"molgen.workflows.{name}"
+def _annealed(request: ReweightRequest) -> Mapping[str, Any]:
+    module = "molgen.workflows.reweight_annealed"
     if importlib.util.find_spec(module) is None:
-        what = "Several ensembles" if name == "reweight_together" else f"{request.ensembles[0]} was annealed, and such"
-        raise InputError(f"{what} cannot be weighed by this molgen.", "Give one ensemble of molgen sample.")
-    record: Mapping[str, Any] = getattr(importlib.import_module(module), name)(request)
+        raise InputError(
+            f"{request.ensembles[0]} was annealed, and such ensembles cannot be weighed by this molgen.",
+            "Draw it by another method.",
+        )
+    record: Mapping[str, Any] = importlib.import_module(module).reweight_annealed(request)
     return record
 
 

@@ -1,0 +1,71 @@
+"""Bootstrap of several samples weighed together: rows are drawn anew within each sample, and the equations solved anew.
+
+B. Efron and R. J. Tibshirani, An Introduction to the Bootstrap (Chapman & Hall, 1993), section 8: of several samples
+each is resampled by itself. Rows are independent within a sample (correlated frames are thinned out before).
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from molgen.arrays import BoolArray, Float32Array, FloatArray, IntArray
+from molgen.reweighting.mixture import log_mixture
+from molgen.reweighting.multistate import refine
+from molgen.weights import normalised
+
+
+@dataclass(frozen=True)
+class Replicates:
+    """``relative`` ``(R, n)``: each row's weight over that in the whole; ``free_energies`` ``(R, K)``: f in kT."""
+
+    relative: Float32Array
+    free_energies: FloatArray
+
+
+def replicates(
+    log_density: FloatArray,
+    counts: FloatArray,
+    pinned: BoolArray,
+    free_energies: FloatArray,
+    origin: IntArray,
+    log_target: FloatArray,
+    *,
+    repeats: int,
+    generator: np.random.Generator,
+    between: Callable[[], None] = lambda: None,
+) -> Replicates:
+    """``repeats`` bootstrap replicates of the weights of all rows.
+
+    ``log_density`` ``(n, K)``, ``counts``, ``pinned`` and ``free_energies`` ``(K,)`` as in
+    :mod:`molgen.reweighting.multistate`; ``origin`` ``(n,)`` is the sample each row was drawn from, and
+    ``log_target`` ``(n,)`` ln of the target's density up to a factor, -u (what is not finite has weight 0).
+    ``between`` is called before every replicate.
+    """
+    mixture = log_mixture(log_density + free_energies, counts)
+    share = normalised(_log_weight(log_target, mixture))
+    rows = [np.flatnonzero(origin == index) for index in range(len(counts))]
+    relative = np.zeros((repeats, len(origin)), dtype=np.float32)
+    found = np.tile(free_energies, (repeats, 1))
+    used = share > 0.0
+    for repeat in range(repeats):
+        between()
+        drawn = np.zeros(len(origin))
+        for index in rows:
+            drawn[index] = np.bincount(generator.integers(0, len(index), len(index)), minlength=len(index))
+        log_share = np.log(share, where=used, out=np.full(len(share), -np.inf))
+        if not np.all(pinned):
+            found[repeat] = refine(log_density, counts, pinned, free_energies, weight=drawn)
+            log_share = _log_weight(log_target, log_mixture(log_density + found[repeat], counts))
+        weight = drawn * normalised(log_share)
+        total = float(np.sum(weight))
+        if total > 0.0:
+            relative[repeat, used] = (weight[used] / (total * share[used])).astype(np.float32)
+    return Replicates(relative, found)
+
+
+def _log_weight(log_target: FloatArray, mixture: FloatArray) -> FloatArray:
+    known = np.isfinite(log_target) & np.isfinite(mixture)
+    result = np.full(len(mixture), -np.inf)
+    result[known] = log_target[known] - mixture[known]
+    return result
