@@ -94,8 +94,8 @@ def _log_mean_error(log_weight: FloatArray) -> float:
 def _bar(draw_log_weight: FloatArray, inverse: FloatArray) -> tuple[float, float]:
     """Bennett's ln Z and its standard error; NaN where one side gives the other nothing at all.
 
-    Two samples of which one has a known density: -f of :mod:`molgen.reweighting.multistate`. With r the probability that
-    a row came from the other sample, Var = (E_q[r²]/E_q[r]² - 1)/n + (E_p[r²]/E_p[r]² - 1)/m (Bennett, eq. 10).
+    Two samples of which one has a known density: -f of :mod:`molgen.reweighting.multistate`. With r the probability
+    that a row came from the other sample, Var = (E_q[r²]/E_q[r]² - 1)/n + (E_p[r²]/E_p[r]² - 1)/m (Bennett, eq. 10).
     """
     n, m = len(draw_log_weight), len(inverse)
     if not (np.any(np.isfinite(draw_log_weight)) and np.any(np.isfinite(inverse))):
