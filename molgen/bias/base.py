@@ -58,6 +58,14 @@ class VariableBias(Protocol):
         ...
 
     @property
+    def expression(self) -> str | None:
+        """B in kT as an expression of the variable ``s``, None if there is none: :meth:`profile` for OpenMM to follow.
+
+        See :class:`molgen.observables.force.MechanicalVariable` for the grammar.
+        """
+        return None
+
+    @property
     def slope_bound(self) -> float:
         """The largest |dB/ds|."""
         ...
@@ -99,3 +107,8 @@ def displacement(values: torch.Tensor, center: float, periodic: bool) -> torch.T
     """
     difference = values - center
     return 2.0 * torch.sin(0.5 * difference) if periodic else difference
+
+
+def displacement_expression(center: float, periodic: bool) -> str:
+    """:func:`displacement` as an expression of ``s``."""
+    return f"2*sin(0.5*(s-({center!r})))" if periodic else f"s-({center!r})"

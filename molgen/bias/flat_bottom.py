@@ -7,7 +7,7 @@ from typing import ClassVar, Self
 
 import torch
 
-from molgen.bias.base import Parameter, VariableBias, displacement
+from molgen.bias.base import Parameter, VariableBias, displacement, displacement_expression
 from molgen.errors import InputError
 from molgen.observables.base import CollectiveVariable
 
@@ -57,6 +57,14 @@ class FlatBottom(VariableBias):
         wall = 0.5 * excess.square() - 0.5 * self.ramp * excess + self.ramp**2 / 6.0
         start = excess.clamp(max=self.ramp) ** 3 / (6.0 * self.ramp)
         return self.stiffness * torch.where(excess > self.ramp, wall, start)
+
+    @property
+    def expression(self) -> str:
+        """See :class:`molgen.bias.base.VariableBias`."""
+        r = self.ramp
+        wall, start = f"0.5*e^2-{0.5 * r!r}*e+{r**2 / 6.0!r}", f"e^3/{6.0 * r!r}"
+        distance = displacement_expression(self.center, self.cv.periodic)
+        return f"{self.stiffness!r}*select(step(e-{r!r}),{wall},{start}); e=max(abs({distance})-{self._flat!r},0)"
 
     @property
     def _flat(self) -> float:

@@ -7,7 +7,7 @@ from typing import ClassVar, Self
 
 import torch
 
-from molgen.bias.base import Parameter, VariableBias, displacement
+from molgen.bias.base import Parameter, VariableBias, displacement, displacement_expression
 from molgen.observables.base import CollectiveVariable
 
 
@@ -36,6 +36,11 @@ class Harmonic(VariableBias):
     def profile(self, values: torch.Tensor) -> torch.Tensor:
         """See :class:`molgen.bias.base.VariableBias`."""
         return 0.5 * self.stiffness * displacement(values, self.center, self.cv.periodic).square()
+
+    @property
+    def expression(self) -> str:
+        """See :class:`molgen.bias.base.VariableBias`."""
+        return f"{0.5 * self.stiffness!r}*d^2; d={displacement_expression(self.center, self.cv.periodic)}"
 
     @property
     def slope_bound(self) -> float:

@@ -35,6 +35,11 @@ class Linear(VariableBias):
         return self.slope * values
 
     @property
+    def expression(self) -> str:
+        """See :class:`molgen.bias.base.VariableBias`."""
+        return f"({self.slope!r})*s"
+
+    @property
     def slope_bound(self) -> float:
         """|f|."""
         return abs(self.slope)

@@ -27,7 +27,8 @@ _CHUNK = 4096
 class ExportSource:
     """Rows that can be exported, ``n`` of them.
 
-    ``kind`` is ``weighted``, ``raw`` (draws of a model without weights) or ``dynamics``. ``log_weight`` (n,) is None
+    ``kind`` is ``weighted``, ``raw`` (draws of a model without weights), ``dynamics`` or ``umbrella`` (dynamics under
+    ``bias``). ``log_weight`` (n,) is None
     unless weighted; ``usable`` (n,) marks rows that are frames of the molecule; ``label`` (n,) indexes ``states``.
     ``variables`` are the collective variables (n,). ``slice`` gives positions. ``independent`` is True for draws.
     """
@@ -44,6 +45,7 @@ class ExportSource:
     verdict: str | None = None
     reasons: tuple[str, ...] = ()
     independent: bool = True
+    bias: str | None = None
 
     @property
     def n(self) -> int:
@@ -179,8 +181,9 @@ def _dynamics(path: Path, manifest: Manifest) -> ExportSource:
     positions = np.concatenate([shard.positions for shard in shards])
     states = build_states(system)
     variables = evaluate_cvs(system, np.asarray(positions, dtype=np.float64))
+    bias = manifest.result.get("bias")
     return ExportSource(
-        "dynamics",
+        "dynamics" if bias is None else "umbrella",
         system,
         float(manifest.result.get("temperature_k", system.temperature_k)),
         np.isfinite(positions).all(axis=(1, 2)),
@@ -190,4 +193,5 @@ def _dynamics(path: Path, manifest: Manifest) -> ExportSource:
         variables,
         lambda start, stop: np.asarray(positions[start:stop], dtype=np.float64),
         independent=False,
+        bias=bias,
     )

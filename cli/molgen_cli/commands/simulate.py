@@ -26,6 +26,14 @@ def simulate(
             "--explore/--plain", help="Hot runs find the states, short runs at the temperature follow; or plain."
         ),
     ] = False,
+    bias: Annotated[
+        str | None,
+        typer.Option(
+            "--bias",
+            metavar="TEXT",
+            help='Umbrella sampling: plain dynamics under, e.g., "harmonic(phi, center=60deg, k=50 kJ/mol/rad^2)".',
+        ),
+    ] = None,
     seed: opt.SeedOption = None,
     workers: opt.WorkersOption = opt.DEFAULT_WORKERS,
     platform: opt.PlatformOption = "auto",
@@ -36,7 +44,7 @@ def simulate(
     verbose: opt.VerboseOption = False,
     quiet: opt.QuietOption = False,
 ) -> None:
-    """Simulate SYSTEM and keep frames to train on (--explore) or to compare with (--plain)."""
+    """Simulate SYSTEM and keep frames to train on (--explore), to compare with (--plain), or of one window (--bias)."""
     with guarded_run(output, max_time) as interruption:
         from molgen import workflows
         from molgen.systems import load_system
@@ -45,7 +53,7 @@ def simulate(
         loaded = load_system(system)
         mode: Mode = "explore" if explore else "plain"
         if dry_run:
-            plan = workflows.plan_simulation(loaded, mode=mode, time_ps=time, settings=settings)
+            plan = workflows.plan_simulation(loaded, mode=mode, time_ps=time, bias=bias, settings=settings)
             print_plan(plan, as_json=as_json)
             return
         with show_progress(quiet=quiet, verbose=verbose) as progress:
@@ -54,6 +62,7 @@ def simulate(
                 output,
                 mode=mode,
                 time_ps=time,
+                bias=bias,
                 settings=settings,
                 seed=seed,
                 workers=workers,
