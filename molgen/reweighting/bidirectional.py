@@ -7,7 +7,7 @@ than the draws; frames that miss a part make the backward value wrong.
 """
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -16,6 +16,7 @@ from molgen.arrays import FloatArray
 from molgen.errors import InputError
 from molgen.reweighting.mixture import responsibilities
 from molgen.reweighting.multistate import solve_free_energies
+from molgen.reweighting.pareto import pareto_k, pareto_threshold
 from molgen.weights import (
     MAX_ALLOWANCE_KT,
     MAX_DISAGREEMENT_KT,
@@ -26,39 +27,75 @@ from molgen.weights import (
 
 
 @dataclass(frozen=True)
-class Bidirectional:
-    """ln Z by draws, by frames and by both, each with its standard error in kT; ``combined`` NaN without overlap."""
+class Direction:
+    """ln Z from one side, its standard error in kT, and whether its tail index allows to believe that error.
 
-    forward: float
-    forward_error: float
-    backward: float
-    backward_error: float
+    Frames narrower than the model's draws, those of an umbrella window, have 1/w of infinite variance: what they
+    show is q(window)/Z, and nothing is wrong with either. Pareto's k of the averaged weights tells.
+    """
+
+    log_z: float
+    error: float
+    pareto_k: float
+    believed: bool
+
+    def to_json(self) -> dict[str, Any]:
+        """The record in result.json."""
+        return {**self.__dict__}
+
+
+@dataclass(frozen=True)
+class Bidirectional:
+    """ln Z by draws, by frames, and by both (``combined``, NaN without overlap) with its standard error in kT."""
+
+    forward: Direction
+    backward: Direction
     combined: float
     combined_error: float
 
     @property
     def disagreement_kt(self) -> float:
-        """How much more evidence the frames show than the draws."""
-        return self.backward - self.forward
+        """How much more evidence the frames show than the draws; NaN where one of them is not to be believed."""
+        if not (self.forward.believed and self.backward.believed):
+            return math.nan
+        return self.backward.log_z - self.forward.log_z
 
     @property
     def error_kt(self) -> float:
         """Standard error of the disagreement."""
-        return math.hypot(self.forward_error, self.backward_error)
+        return math.hypot(self.forward.error, self.backward.error)
 
     @property
-    def agrees(self) -> bool:
-        """Whether both directions agree as the guard of training asks (docs/statistics.md, section 2), either way."""
-        allowed = MAX_DISAGREEMENT_KT + min(1.96 * self.error_kt, MAX_ALLOWANCE_KT)
-        return abs(self.disagreement_kt) <= allowed if math.isfinite(self.disagreement_kt) else False
+    def agrees(self) -> bool | None:
+        """Whether both directions agree as the guard of training asks (docs/statistics.md, section 2), either way.
+
+        None where one of them is not to be believed.
+        """
+        if math.isnan(self.disagreement_kt):
+            return None
+        return abs(self.disagreement_kt) <= MAX_DISAGREEMENT_KT + min(1.96 * self.error_kt, MAX_ALLOWANCE_KT)
+
+    def sentence(self, name: str) -> str:
+        """What was found, in words, of the target called ``name``."""
+        draws, frames = self.forward, self.backward
+        start = (
+            f"ln Z of {name} is {draws.log_z:.2f} ± {draws.error:.2f} by the draws and {frames.log_z:.2f} ± "
+            f"{frames.error:.2f} by its frames"
+        )
+        if self.agrees is None:
+            sides = [name for name, side in (("draws", draws), ("frames", frames)) if not side.believed]
+            uneven = " and ".join(sides)
+            return f"{start}, whose difference says nothing: the weights of the {uneven} are too uneven."
+        if self.agrees:
+            return f"{start}: both directions agree."
+        lost, seen = ("draws", "frames") if self.disagreement_kt > 0.0 else ("frames", "draws")
+        return f"{start}: the {lost} miss a part of what the {seen} show."
 
     def to_json(self) -> dict[str, Any]:
         """The record in result.json."""
         return {
-            "forward": self.forward,
-            "forward_error": self.forward_error,
-            "backward": self.backward,
-            "backward_error": self.backward_error,
+            "forward": self.forward.to_json(),
+            "backward": self.backward.to_json(),
             "bar": self.combined,
             "bar_error": self.combined_error,
             "disagreement_kt": self.disagreement_kt,
@@ -75,20 +112,17 @@ def both_directions(draw_log_weight: FloatArray, frame_log_weight: FloatArray) -
     """
     inverse = masked(-np.asarray(frame_log_weight, dtype=np.float64))
     combined, error = _bar(draw_log_weight, inverse)
-    return Bidirectional(
-        log_mean_exp(draw_log_weight),
-        _log_mean_error(draw_log_weight),
-        -log_mean_exp(inverse),
-        _log_mean_error(inverse),
-        combined,
-        error,
-    )
+    forward, backward = _direction(draw_log_weight), _direction(inverse)
+    return Bidirectional(forward, replace(backward, log_z=-backward.log_z), combined, error)
 
 
-def _log_mean_error(log_weight: FloatArray) -> float:
-    """Standard error of ln of the mean of w ``(n,)``: √(1/ESS - 1/n)."""
+def _direction(log_weight: FloatArray) -> Direction:
+    """ln of the mean of w ``(n,)`` with its standard error √(1/ESS - 1/n)."""
     effective = effective_count(log_weight)
-    return math.sqrt(max(0.0, 1.0 / effective - 1.0 / len(log_weight))) if effective > 0.0 else math.inf
+    error = math.sqrt(max(0.0, 1.0 / effective - 1.0 / len(log_weight))) if effective > 0.0 else math.inf
+    tail = pareto_k(log_weight)
+    believed = math.isfinite(error) and tail <= pareto_threshold(len(log_weight))
+    return Direction(log_mean_exp(log_weight), error, tail, believed)
 
 
 def _bar(draw_log_weight: FloatArray, inverse: FloatArray) -> tuple[float, float]:

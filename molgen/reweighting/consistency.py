@@ -7,6 +7,7 @@ variables by the relative entropy of the observed to the expected shares, as F. 
 windows (J. Comput. Chem. 33, 453 (2012), doi:10.1002/jcc.21989).
 """
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -97,16 +98,16 @@ class StateCount:
 def state_count(share: FloatArray, origin: IntArray, sample: int, inside: FloatArray) -> StateCount:
     """Rows of ``sample`` with ``inside`` ``(n,)`` (1 or 0) against Σ r_k over all rows there.
 
-    The difference is Σ_n d_n with d_n = (1[row n is of sample k] - r_k)·1[inside], and its variance the sum over
-    samples j of n_j Var_j(d): rows are independent, and their number in each sample is fixed.
+    Expected is Σ r_k, e. The number of its own rows there is binomial, of variance e(1 - e/n_k), and e has the error of
+    the rows of the other samples, Σ_j n_j Var_j(r_k). Less than one expected row counts as one.
     """
-    difference = ((origin == sample) - share[:, sample]) * inside
-    variance = 0.0
+    weight = share[:, sample] * inside
+    own = origin == sample
+    number, expected = int(np.sum(own)), float(np.sum(weight))
+    variance = max(1.0, expected * max(0.0, 1.0 - expected / number))
     for other in range(share.shape[1]):
-        rows = difference[origin == other]
-        if len(rows) > 1:
+        rows = weight[origin == other]
+        if other != sample and len(rows) > 1:
             variance += len(rows) * float(np.var(rows, ddof=1))
-    total = float(np.sum(difference))
-    score = total / np.sqrt(variance) if variance > 0.0 else 0.0
-    observed = int(np.sum(inside[origin == sample]))
-    return StateCount(observed, observed - total, float(score))
+    observed = int(np.sum(inside[own]))
+    return StateCount(observed, expected, (observed - expected) / math.sqrt(variance))

@@ -82,11 +82,12 @@ def components(shared: FloatArray, joined: BoolArray | None = None, least: float
 
 
 def weakest_link(overlap: FloatArray, joined: BoolArray | None = None) -> float:
-    """The largest o such that neighbours with min(O_ij, O_ji) ≥ o connect all samples; 1 for a single one.
+    """The largest o such that neighbours with max(O_ij, O_ji) ≥ o connect all samples; 1 for a single one.
 
-    The smallest edge of the maximum spanning tree (Prim's algorithm). Samples of ``joined`` ``(K,)`` count as one.
+    The larger of the two is that of the smaller sample, of whose rows the other explains most. Found as the smallest
+    edge of the maximum spanning tree (Prim's algorithm). Samples of ``joined`` ``(K,)`` count as one.
     """
-    edge = np.minimum(overlap, overlap.T)
+    edge = np.maximum(overlap, overlap.T)
     if joined is not None:
         known = np.asarray(joined, dtype=np.bool_)
         edge = np.where(known[:, None] & known[None, :], 1.0, edge)

@@ -15,6 +15,7 @@ from molgen.observables.states import StateSet
 from molgen.observables.table import build_cvs
 from molgen.progress import ProgressEvent
 from molgen.provenance import provenance
+from molgen.reports.data import MemberHistograms
 from molgen.reports.report import write_report
 from molgen.reweighting.audit import Audit
 from molgen.reweighting.coverage import Coverage, CVGrid, from_training, merge, missing_states, unreached_regions
@@ -34,7 +35,8 @@ class Weighed:
     """Rows with their weights and all that is known of them before anything is estimated.
 
     ``evidence`` is that of an estimate without states. ``evaluations`` are those spent so far, by purpose.
-    ``curve`` is the training's, for the report; ``origin`` goes into the provenance, and ``extra`` into result.json.
+    ``curve`` is the training's, for the report; ``origin`` goes into the provenance, and ``extra`` into result.json;
+    ``members`` say where the rows of several ensembles lie.
     """
 
     system: System
@@ -50,6 +52,7 @@ class Weighed:
     density: str = "exact"
     curve: Mapping[str, Any] | None = None
     extra: Mapping[str, Any] = field(default_factory=dict)
+    members: Sequence[MemberHistograms] = ()
 
 
 def conclude(run: RunDirectory, request: ReweightRequest, weighed: Weighed) -> dict[str, Any]:
@@ -64,7 +67,8 @@ def conclude(run: RunDirectory, request: ReweightRequest, weighed: Weighed) -> d
     distances = compute_distances(table, cvs, reference, settings.distances, generator)
     record = to_plain(_record(run, request, weighed, estimates, distances))
     run.write_json("profiles.json", profiles)
-    write_report(report_data(record, profiles, table, reference, weighed.curve), run.path / "report.html")
+    data = report_data(record, profiles, table, reference, weighed.curve, weighed.members)
+    write_report(data, run.path / "report.html")
     run.write_json("result.json", record)
     run.record(platform=weighed.energy.platform)
     run.finish({key: record[key] for key in ("verdict", "ess_raw", "pareto_k", "populations", "delta_f")})

@@ -2,7 +2,7 @@
 
 import json
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import combinations, product
 from pathlib import Path
@@ -18,7 +18,8 @@ from molgen.files import json_bytes
 from molgen.rundir import MANIFEST, read_manifest, sha256_file
 from molgen.systems.record import system_from_record
 from molgen.systems.system import System
-from molgen.workflows.frames import open_frames
+from molgen.trajectories import reading
+from molgen.workflows.frames import usable_frames
 from molgen.workflows.reweight_model import ensemble_file, find_model
 
 if TYPE_CHECKING:
@@ -151,7 +152,7 @@ def independent_frames(
 
     ``series`` gives the quantities whose correlation counts, arrays ``(n,)``, from positions ``(n, N, D)``.
     """
-    usable = open_frames([member.path], system)
+    usable = usable_frames(reading.read_frames([member.path], system, biased=True), system)
     positions = np.asarray(usable.frames.positions, dtype=np.float64)
     chosen, inefficiency = independent_rows(usable.frames.lineage, series(positions))
     kept = positions[chosen]
@@ -227,7 +228,7 @@ def _open_equilibrium(name: str, path: Path) -> EquilibriumMember:
     manifest = read_manifest(path, "simulate")
     if manifest.status != "complete":
         raise InputError(f"The run in {path} is not finished.", "Finish it with the same command.")
-    if manifest.result.get("kind") != "equilibrium":
+    if manifest.result.get("kind") not in ("equilibrium", "umbrella"):
         raise InputError(
             f"{path} holds explore frames, which are no equilibrium sample.", "Give runs of molgen simulate --plain."
         )
@@ -235,13 +236,13 @@ def _open_equilibrium(name: str, path: Path) -> EquilibriumMember:
     if not record.is_file():
         raise InputError(f"{path} does not say what system it is of.", "Run the simulation again.")
     system = system_from_record(json.loads(record.read_bytes()))
-    bias = manifest.config.get("bias") or manifest.result.get("bias")
+    bias = manifest.result.get("bias")
     return EquilibriumMember(
         name=name,
         path=path,
         digest=sha256_file(path / MANIFEST),
         temperature_k=float(manifest.result.get("temperature_k", system.temperature_k)),
-        bias=None if bias is None else str(bias["text"] if isinstance(bias, Mapping) else bias),
+        bias=None if bias is None else str(bias),
         hydrogen_mass_da=manifest.config.get("settings", {}).get("hydrogen_mass_da"),
         system=system,
         evaluations=int(manifest.result.get("evaluations", 0)),

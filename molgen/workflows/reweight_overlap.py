@@ -17,7 +17,7 @@ from molgen.reweighting.audit import (
     audit_rows,
     check_values,
 )
-from molgen.reweighting.bidirectional import Bidirectional, both_directions
+from molgen.reweighting.bidirectional import both_directions
 from molgen.reweighting.consistency import StateCount, cells_of, divergences, state_count
 from molgen.reweighting.mixture import WEAK_OVERLAP, log_mixture, overlap_matrix, weakest_link
 from molgen.systems.system import System
@@ -126,7 +126,7 @@ def _distributions(
     checks = []
     for found in divergences(share, joined.pool.member, cells):
         where = f" along {found.variable}" if found.variable else ""
-        detail = f"relative entropy {found.value:.2g} nat{where} to what all ensembles expect of it"
+        detail = f"relative entropy {found.value:.2g} nat{where} to what all expect of it, p = {found.probability:.2g}"
         if found.failed:
             detail += ": it is no sample of what its record says, or others are not"
         checks.append(AuditCheck(f"distribution of {members.names[found.sample]}", not found.failed, detail))
@@ -156,7 +156,7 @@ def _directions(members: Members, joined: Joined, table: RowTable, states: State
             log_weight = pool.log_density[:, column] - model
         frames = pool.origin == column
         found = both_directions(log_weight[drawn], log_weight[frames])
-        record = {"ensemble": member.name, **found.to_json(), "sentence": _sentence(member.name, found)}
+        record = {"ensemble": member.name, **found.to_json(), "sentence": found.sentence(member.name)}
         record["free_energy"] = float(joined.free_energies[column])
         record["free_energy_error"] = float(np.std(joined.replicates.free_energies[:, column], ddof=1))
         guards = guard_states(
@@ -165,18 +165,6 @@ def _directions(members: Members, joined: Joined, table: RowTable, states: State
         record["states"] = [guard.to_json() for guard in guards]
         result.append(record)
     return result
-
-
-def _sentence(name: str, found: Bidirectional) -> str:
-    start = (
-        f"ln Z of {name} is {found.forward:.2f} ± {found.forward_error:.2f} by the draws and "
-        f"{found.backward:.2f} ± {found.backward_error:.2f} by its frames"
-    )
-    if found.agrees:
-        return f"{start}: both directions agree."
-    if found.disagreement_kt > 0.0:
-        return f"{start}: the draws miss a part of what the frames show."
-    return f"{start}: the frames miss a part of what the draws show."
 
 
 def _untested(members: Members) -> list[str]:
@@ -208,7 +196,7 @@ def _strange(members: Members, counts: Sequence[Sequence[StateCount]], states: S
 
 
 def _apart(directions: Sequence[dict[str, Any]]) -> list[str]:
-    return [str(item["sentence"]) for item in directions if not item["agrees"]]
+    return [str(item["sentence"]) for item in directions if item["agrees"] is False]
 
 
 def _describe(

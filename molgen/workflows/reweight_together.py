@@ -42,6 +42,7 @@ from molgen.workflows.reweight_members import (
 from molgen.workflows.reweight_one import FORWARD_PIECES, find_reference
 from molgen.workflows.reweight_overlap import Findings, examine
 from molgen.workflows.reweight_reference import Reference, reference_forward_ess
+from molgen.workflows.reweight_report import member_histograms
 from molgen.workflows.reweight_request import ReweightRequest
 from molgen.workflows.reweight_rows import RowTable, save_table
 
@@ -169,6 +170,7 @@ def _weighed(
         ess_forward=_forward(members, samples, joined, reference),
         curve=next(iter(trainings.values())) if len(trainings) == 1 else None,
         extra=findings.record,
+        members=member_histograms(table, pool.member, members.names, build_cvs(system)),
     )
 
 

@@ -51,7 +51,7 @@ def test_equal_samples_overlap_by_their_sizes_and_distant_ones_not_at_all() -> N
     assert components(shared_rows(share)).tolist() == [0, 0, 1]
     assert components(shared_rows(share), np.array([True, False, True])).tolist() == [0, 0, 0]
     assert weakest_link(overlap) == pytest.approx(0.0, abs=1e-12)
-    assert weakest_link(overlap, np.array([True, False, True])) == pytest.approx(0.25)
+    assert weakest_link(overlap, np.array([True, False, True])) == pytest.approx(0.75)
 
 
 def test_the_weakest_link_is_the_smallest_that_is_needed() -> None:
