@@ -14,13 +14,13 @@ def ensemble_table(result: Mapping[str, Any]) -> Table | None:
     """What each ensemble is, how many rows it has, and what it carries."""
     rows = []
     for item in result.get("ensembles") or ():
-        frames = "" if item.get("frames") is None else f" of {count(item['frames'])}"
+        frames = "" if item.get("frames") is None else f"\N{NO-BREAK SPACE}of\N{NO-BREAK SPACE}{count(item['frames'])}"
         rows.append(
             (
                 str(item["name"]),
                 _KINDS.get(str(item.get("kind")), str(item.get("kind"))),
                 str(item.get("bias") or NOT_GIVEN),
-                f"{plain(item.get('temperature_k'))} K",
+                f"{plain(item.get('temperature_k'))}\N{NO-BREAK SPACE}K",
                 f"{count(item.get('n'))}{frames}",
                 percent(item.get("weight_share")),
                 count(item.get("ess")),

@@ -28,10 +28,10 @@ from molgen.weights import (
 
 @dataclass(frozen=True)
 class Direction:
-    """ln Z from one side, its standard error in kT, and whether its tail index allows to believe that error.
+    """ln Z from one side, its standard error in kT, and whether both are to be believed.
 
-    Frames narrower than the model's draws, those of an umbrella window, have 1/w of infinite variance: what they
-    show is q(window)/Z, and nothing is wrong with either. Pareto's k of the averaged weights tells.
+    They are not where Pareto's k of the averaged weights is too large, nor for the frames of a ``window``, a target
+    that is meant to be narrower than the model: what they show is q(window)/Z, and nothing is wrong with either.
     """
 
     log_z: float
@@ -52,6 +52,7 @@ class Bidirectional:
     backward: Direction
     combined: float
     combined_error: float
+    window: bool = False
 
     @property
     def disagreement_kt(self) -> float:
@@ -83,9 +84,11 @@ class Bidirectional:
             f"{frames.error:.2f} by its frames"
         )
         if self.agrees is None:
-            sides = [name for name, side in (("draws", draws), ("frames", frames)) if not side.believed]
-            uneven = " and ".join(sides)
-            return f"{start}, whose difference says nothing: the weights of the {uneven} are too uneven."
+            why = "the frames see a window only"
+            if not self.window:
+                uneven = [side for side, found in (("draws", draws), ("frames", frames)) if not found.believed]
+                why = f"the weights of the {' and '.join(uneven)} are too uneven"
+            return f"{start}, whose difference says nothing: {why}."
         if self.agrees:
             return f"{start}: both directions agree."
         lost, seen = ("draws", "frames") if self.disagreement_kt > 0.0 else ("frames", "draws")
@@ -104,7 +107,9 @@ class Bidirectional:
         }
 
 
-def both_directions(draw_log_weight: FloatArray, frame_log_weight: FloatArray) -> Bidirectional:
+def both_directions(
+    draw_log_weight: FloatArray, frame_log_weight: FloatArray, *, window: bool = False
+) -> Bidirectional:
     """From log w = -u - ln q of draws of q ``(n,)`` and of independent frames of the target ``(m,)``.
 
     What is not finite is a weight of 0 on a draw (it cannot be in the target), and 1/w = 0 on a frame (q gives it no
@@ -113,7 +118,8 @@ def both_directions(draw_log_weight: FloatArray, frame_log_weight: FloatArray) -
     inverse = masked(-np.asarray(frame_log_weight, dtype=np.float64))
     combined, error = _bar(draw_log_weight, inverse)
     forward, backward = _direction(draw_log_weight), _direction(inverse)
-    return Bidirectional(forward, replace(backward, log_z=-backward.log_z), combined, error)
+    backward = replace(backward, log_z=-backward.log_z, believed=backward.believed and not window)
+    return Bidirectional(forward, backward, combined, error, window)
 
 
 def _direction(log_weight: FloatArray) -> Direction:

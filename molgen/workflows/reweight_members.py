@@ -58,6 +58,7 @@ class EquilibriumMember:
     bias: str | None
     hydrogen_mass_da: float | None
     system: System
+    frames: int
     evaluations: int
 
 
@@ -245,6 +246,7 @@ def _open_equilibrium(name: str, path: Path) -> EquilibriumMember:
         bias=None if bias is None else str(bias),
         hydrogen_mass_da=manifest.config.get("settings", {}).get("hydrogen_mass_da"),
         system=system,
+        frames=int(manifest.result.get("frames", 0)),
         evaluations=int(manifest.result.get("evaluations", 0)),
     )
 

@@ -155,7 +155,7 @@ def _directions(members: Members, joined: Joined, table: RowTable, states: State
         with np.errstate(invalid="ignore"):
             log_weight = pool.log_density[:, column] - model
         frames = pool.origin == column
-        found = both_directions(log_weight[drawn], log_weight[frames])
+        found = both_directions(log_weight[drawn], log_weight[frames], window=member.bias is not None)
         record = {"ensemble": member.name, **found.to_json(), "sentence": found.sentence(member.name)}
         record["free_energy"] = float(joined.free_energies[column])
         record["free_energy_error"] = float(np.std(joined.replicates.free_energies[:, column], ddof=1))

@@ -12,6 +12,7 @@ from molgen.errors import InputError, RefusedError, UsageError
 from molgen.interruption import Interruption
 from molgen.progress import Progress, silent
 from molgen.systems.record import system_from_record
+from molgen.systems.system import System
 from molgen.trajectories.options import EVERYTHING, ReadingOptions
 from molgen.workflows.reweight_model import ensemble_file
 from molgen.workflows.reweight_one import CHUNK, reweight_one
@@ -127,17 +128,29 @@ def plan_reweighting(
 ) -> dict[str, Any]:
     """What :func:`reweight` would do: draws, energy evaluations, memory, files."""
     settings = settings or ReweightSettings()
-    (ensemble,) = _paths(ensembles)
-    reader = EnsembleReader(ensemble_file(ensemble))
-    system = system_from_record(dict(reader.header.system_record))
+    sizes, system = _sizes(_paths(ensembles))
     compared = reference or system.reference_path
-    evaluations = len(reader) + min(settings.audit_rows, len(reader))
-    chunk = CHUNK * reader.n_particles * 3 * 8 * 4
+    draws = sum(sizes)
+    evaluations = draws + sum(min(settings.audit_rows, size) for size in sizes)
+    a_row = 200.0 if len(sizes) == 1 else 200.0 + 8.0 * len(sizes) + 4.0 * settings.bootstrap_repeats
+    chunk = CHUNK * system.n_particles * 3 * 8 * 4
     return {
         "system": system.name,
-        "draws": len(reader),
+        "draws": draws,
         "energy_evaluations": {"draws": evaluations, "reference_at_most": settings.reference_energies * bool(compared)},
         "reference": str(compared) if compared is not None else None,
-        "memory_mb": round((chunk + 200 * len(reader)) / 1e6 + 300),
+        "memory_mb": round((chunk + a_row * draws) / 1e6 + 300),
         "files": ["result.json", "weights.h5", "profiles.json", "report.html", "energies/"],
     }
+
+
+def _sizes(paths: tuple[Path, ...]) -> tuple[list[int], System]:
+    """Rows of each ensemble, at most so many where frames will be thinned out, and their system."""
+    if len(paths) > 1:
+        from molgen.workflows.reweight_members import open_members
+
+        members = open_members(paths, None)
+        drawn = [len(member.reader) for member in members.models]
+        return [*drawn, *(member.frames for member in members.equilibria)], members.system
+    reader = EnsembleReader(ensemble_file(paths[0]))
+    return [len(reader)], system_from_record(dict(reader.header.system_record))

@@ -39,7 +39,8 @@ def test_a_window_much_narrower_than_the_model_is_no_contradiction() -> None:
     def log_weight(x: np.ndarray) -> np.ndarray:
         return -0.5 * (x / width) ** 2 + 0.5 * x**2 + LOG_Z
 
-    found = both_directions(log_weight(generator.normal(0, 1, 4000)), log_weight(generator.normal(0, width, 3000)))
+    draws, frames = log_weight(generator.normal(0, 1, 4000)), log_weight(generator.normal(0, width, 3000))
+    found = both_directions(draws, frames)
     exact = LOG_Z + math.log(width)
     assert found.combined == pytest.approx(exact, abs=5 * found.combined_error)
     assert found.forward.log_z == pytest.approx(exact, abs=5 * found.forward.error)
@@ -47,6 +48,7 @@ def test_a_window_much_narrower_than_the_model_is_no_contradiction() -> None:
     assert not found.backward.believed
     assert found.agrees is None
     assert "of the frames are too uneven" in found.sentence("window")
+    assert "see a window only" in both_directions(draws, frames, window=True).sentence("window")
 
 
 def test_the_combined_value_and_its_error_are_those_of_pymbar() -> None:
