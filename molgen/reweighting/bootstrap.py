@@ -4,6 +4,7 @@ B. Efron and R. J. Tibshirani, An Introduction to the Bootstrap (Chapman & Hall,
 each is resampled by itself. Rows are independent within a sample (correlated frames are thinned out before).
 """
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -17,10 +18,14 @@ from molgen.weights import normalised
 
 @dataclass(frozen=True)
 class Replicates:
-    """``relative`` ``(R, n)``: each row's weight over that in the whole; ``free_energies`` ``(R, K)``: f in kT."""
+    """``relative`` ``(R, n)``: each row's weight over that in the whole; ``free_energies`` ``(R, K)``: f in kT.
+
+    ``log_z`` ``(R,)`` is ln of the mean weight.
+    """
 
     relative: Float32Array
     free_energies: FloatArray
+    log_z: FloatArray
 
 
 def replicates(
@@ -43,25 +48,29 @@ def replicates(
     ``between`` is called before every replicate.
     """
     mixture = log_mixture(log_density + free_energies, counts)
-    share = normalised(_log_weight(log_target, mixture))
+    own = _log_weight(log_target, mixture)
+    share = normalised(own)
     rows = [np.flatnonzero(origin == index) for index in range(len(counts))]
     relative = np.zeros((repeats, len(origin)), dtype=np.float32)
     found = np.tile(free_energies, (repeats, 1))
+    log_z = np.full(repeats, -np.inf)
     used = share > 0.0
     for repeat in range(repeats):
         between()
         drawn = np.zeros(len(origin))
         for index in rows:
             drawn[index] = np.bincount(generator.integers(0, len(index), len(index)), minlength=len(index))
-        log_share = np.log(share, where=used, out=np.full(len(share), -np.inf))
+        log_share = own
         if not np.all(pinned):
             found[repeat] = refine(log_density, counts, pinned, free_energies, weight=drawn)
             log_share = _log_weight(log_target, log_mixture(log_density + found[repeat], counts))
-        weight = drawn * normalised(log_share)
+        largest = float(np.max(log_share))
+        weight = drawn * np.exp(log_share - largest) if math.isfinite(largest) else np.zeros(len(origin))
         total = float(np.sum(weight))
         if total > 0.0:
+            log_z[repeat] = math.log(total / len(origin)) + largest
             relative[repeat, used] = (weight[used] / (total * share[used])).astype(np.float32)
-    return Replicates(relative, found)
+    return Replicates(relative, found, log_z)
 
 
 def _log_weight(log_target: FloatArray, mixture: FloatArray) -> FloatArray:

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from molgen import seeds
+from molgen.analysis.intervals import Z95
 from molgen.arrays import FloatArray
 from molgen.bias.parsing import parse_bias
 from molgen.energies.base import Energy
@@ -169,7 +170,7 @@ def _weighed(
         },
         ess_forward=_forward(members, samples, joined, reference),
         curve=next(iter(trainings.values())) if len(trainings) == 1 else None,
-        extra=findings.record,
+        extra={**findings.record, "log_z_interval": _log_z_interval(diagnostics.log_z, joined)},
         members=member_histograms(table, pool.member, members.names, build_cvs(system)),
     )
 
@@ -184,6 +185,14 @@ def _diagnostics(table: RowTable, pool: Pool) -> WeightDiagnostics:
         n_log_q_non_finite=int(np.sum(~np.isfinite(pool.own_log_q) & ~rejected)),
     )
     return found if np.any(pool.pinned) else WeightDiagnostics(**{**found.__dict__, "log_z": math.nan})
+
+
+def _log_z_interval(value: float, joined: Joined) -> dict[str, float] | None:
+    """95 % interval of ln Z from the spread of the replicates; None where ln Z is not known."""
+    if not math.isfinite(value):
+        return None
+    half = Z95 * float(np.std(joined.replicates.log_z, ddof=1))
+    return {"low": value - half, "high": value + half}
 
 
 def _forward(members: Members, samples: list[Sample], joined: Joined, reference: Reference | None) -> float:
