@@ -20,10 +20,12 @@ from molgen.models.spline_flow import SplineFlow
 from molgen.progress import Progress, ProgressEvent, silent
 from molgen.sampling.latent_fit import WeightedLatent, fit_mixture
 from molgen.sampling.latent_proposal import LatentDraws, LatentProposal, LatentSettings
-from molgen.weights import kish_ess, normalised
+from molgen.weights import kish_ess
 
 FINAL_ROUNDS = 3
 """Fits with the whole bias: the first sees draws of a weaker one."""
+SCALES = {"rad": 1.0, "nm": 0.1, "": 1.0}
+"""Differences of a variable that count as much as a radian, by unit."""
 _BISECTIONS = 40
 
 
@@ -55,7 +57,7 @@ def adapt_latent(
     while final < FINAL_ROUNDS:
         if stage == settings.stages:
             raise PartialError(
-                f"After {stage} stages the bias is turned on by {strength:.1%} only: the model draws nothing near there.",
+                f"After {stage} stages {strength:.1%} of the bias is on: the model draws nothing near where it leads.",
                 "Use a weaker bias, or give more stages (--set latent.stages=...).",
             )
         if interruption is not None:
@@ -66,7 +68,7 @@ def adapt_latent(
         strength = next_strength(height, -drawn.log_ratio, strength, settings.least)
         log_weight = np.where(drawn.usable, -strength * height - drawn.log_ratio, -np.inf)
         efficiency = kish_ess(log_weight)
-        draws = WeightedLatent(drawn.angles, drawn.numbers, log_weight, _features(bias, drawn, log_weight))
+        draws = WeightedLatent(drawn.angles, drawn.numbers, log_weight, _features(bias, drawn))
         if strength >= 1.0:
             rounds.append((efficiency, draws))
             draws = pooled(rounds[-2:])
@@ -120,16 +122,14 @@ def _height(bias: SumBias, drawn: LatentDraws) -> FloatArray:
     return height
 
 
-def _features(bias: SumBias, drawn: LatentDraws, log_weight: FloatArray) -> FloatArray:
-    """The variables of the bias (n, f): points on the unit circle for periodic ones, standardised others."""
-    weight = normalised(log_weight)
+def _features(bias: SumBias, drawn: LatentDraws) -> FloatArray:
+    """The variables of the bias (n, f): points on the unit circle for periodic ones, others over a scale of their unit.
+
+    The same in every round, so that draws of several can stand together.
+    """
     columns: list[FloatArray] = []
     with torch.no_grad():
         for cv in {term.cv.name: term.cv for term in bias.terms}.values():
             values = np.nan_to_num(cv(drawn.draws.positions.double()).numpy())
-            if cv.periodic:
-                columns += [np.cos(values), np.sin(values)]
-                continue
-            scale = {"rad": 1.0, "nm": 0.1, "": 1.0}[cv.unit]
-            columns.append(values/scale)
+            columns += [np.cos(values), np.sin(values)] if cv.periodic else [values / SCALES[cv.unit]]
     return np.stack(columns, axis=1)

@@ -1,10 +1,10 @@
 """Fitting a :class:`LatentMixture` to weighted draws: expectation maximisation that keeps noise out.
 
-Cross-entropy: among mixtures g the one that minimises KL(π‖g) for the target π maximises E_π[ln g], which weighted draws
-estimate (P.-T. de Boer et al., Ann. Oper. Res. 134, 19 (2005), doi:10.1007/s10479-005-5724-z; with mixtures O. Cappé et
-al., Stat. Comput. 18, 447 (2008), doi:10.1007/s11222-008-9059-x). A factor leaves the flow's own latent only where the
-draws show that it does, beyond what draws of the latent itself would show once in about a thousand fits: with 60
-latent numbers, noise in each would cost more than the bias gains.
+Cross-entropy: among mixtures g the one that minimises KL(π‖g) for the target π maximises E_π[ln g], which weighted
+draws estimate (P.-T. de Boer et al., Ann. Oper. Res. 134, 19 (2005), doi:10.1007/s10479-005-5724-z; with mixtures
+O. Cappé et al., Stat. Comput. 18, 447 (2008), doi:10.1007/s11222-008-9059-x). A factor leaves the flow's own latent
+only where the draws show that it does, beyond what draws of the latent itself would show once in about a thousand fits:
+with 60 latent numbers, noise in each would cost more than the bias gains.
 """
 
 import math
@@ -112,7 +112,7 @@ def touched(draws: WeightedLatent, generator: np.random.Generator) -> tuple[IntA
 
 
 def unlike_noise(numbers: FloatArray, part: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """Directions (l, k) and variances (l,) of centred ``numbers`` (n, k), weighted by ``part``, beyond what noise has."""
+    """Directions (l, k) and variances (l,) of centred ``numbers`` (n, k), weights ``part`` (n,), that no noise has."""
     size = numbers.shape[1]
     effective = 1.0 / float(part @ part)
     if size == 0 or effective < ENOUGH_FOR_VARIANCES * size:
@@ -209,4 +209,7 @@ def weighted_groups(
 
 
 def _squares(features: FloatArray, centres: FloatArray) -> FloatArray:
-    return np.stack([np.sum((features - centre) ** 2, axis=1) for centre in centres], axis=1)
+    """Squared distances (n, K), rounding aside."""
+    products = features @ centres.T
+    squares = np.sum(features**2, axis=1)[:, None] - 2.0 * products + np.sum(centres**2, axis=1)
+    return np.asarray(np.maximum(squares, 0.0), dtype=np.float64)

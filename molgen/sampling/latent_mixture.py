@@ -111,7 +111,7 @@ _ARRAYS = ("angle", "concentration", "mean", "direction", "variance")
 
 def _from_json(record: Mapping[str, Any], n_circles: int, n_directions: int) -> Component:
     angle, concentration, mean, direction, variance = (np.asarray(record[name], dtype=np.float64) for name in _ARRAYS)
-    direction = direction.reshape(-1, n_directions)
+    direction = direction.reshape(len(variance), n_directions)
     shapes = (angle.shape, concentration.shape, mean.shape, variance.shape)
     if shapes != ((n_circles,), (n_circles,), (n_directions,), (len(direction),)):
         raise ValueError("a component of the latent mixture has another shape")

@@ -167,5 +167,6 @@ def model_of_record(model: object, record: Mapping[str, Any], system: System, so
             raise ValueError(share)
         mixture = LatentMixture.from_json(record["mixture"], flow.whitening.n_circular, flow.whitening.n_linear)
     except (KeyError, TypeError, ValueError, IndexError) as error:
-        raise InputError(f"{source} has no readable latent distribution.", "Draw it again with molgen sample.") from error
+        hint = "Draw it again with molgen sample."
+        raise InputError(f"{source} has no readable latent distribution.", hint) from error
     return LatentProposal(flow, mixture, share)

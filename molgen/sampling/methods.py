@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 METHODS: dict[str, str] = {
     "guided": "molgen.sampling.guided_flow:model_of_record",
+    "latent": "molgen.sampling.latent_proposal:model_of_record",
 }
 """Name of a method ↦ ``module:function``; the function has the arguments of :func:`model_of_record`."""
 
