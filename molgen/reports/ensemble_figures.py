@@ -23,8 +23,11 @@ _MOST_NUMBERS = 10
 """Matrices of more ensembles than this have no numbers in their cells."""
 
 
-def overlap_figure(overlap: Mapping[str, Any]) -> Figure | None:
-    """The matrix O_ij as shades with its numbers in per cent; None without one."""
+def overlap_figure(overlap: Mapping[str, Any], method: str | None = None) -> Figure | None:
+    """The matrix O_ij as shades with its numbers in per cent; None without one.
+
+    ``method`` ``MBAR`` says that free energies hang on the overlap.
+    """
     names, matrix = [str(name) for name in overlap.get("names") or ()], np.asarray(overlap.get("matrix") or ())
     if matrix.ndim != 2 or len(names) < 2:
         return None
@@ -42,13 +45,17 @@ def overlap_figure(overlap: Mapping[str, Any]) -> Figure | None:
         axes.tick_params(length=0)
         axes.set_xlabel("could have come from / %")
         axes.set_ylabel("rows of")
-        weakest = percent(overlap.get("weakest"), 2)
+        weakest = percent(overlap.get("weakest"))
+        caption = f"The mean probability that a row of one ensemble came from another. The weakest link is {weakest}"
+        if method == "MBAR":
+            caption += "; below 3\N{NO-BREAK SPACE}% a free energy across it is uncertain."
+        else:
+            caption += "; ensembles of known density need none."
         return finish(
             canvas,
             title="Overlap of the ensembles",
             alt=f"Overlap matrix of {', '.join(names)}; the weakest link that joins them is {weakest}.",
-            caption=f"The mean probability that a row of one ensemble came from another. The weakest link that joins "
-            f"them all is {weakest}; below 3\N{NO-BREAK SPACE}% a free energy across it is uncertain.",
+            caption=caption,
         )
 
 

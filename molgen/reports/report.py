@@ -84,7 +84,7 @@ def _sections(data: ReportData) -> tuple[Section, ...]:
             figures=tuple(
                 figure
                 for figure in (
-                    ensemble_figures.overlap_figure(result.get("overlap") or {}),
+                    ensemble_figures.overlap_figure(result.get("overlap") or {}, result.get("method")),
                     *(ensemble_figures.contribution_figure(item) for item in data.members),
                 )
                 if figure is not None

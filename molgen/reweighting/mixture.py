@@ -26,25 +26,26 @@ Mobley, J. Comput. Aided Mol. Des. 29, 397 (2015), doi:10.1007/s10822-015-9840-9
 
 def log_mixture(log_density: FloatArray, counts: FloatArray) -> FloatArray:
     """ln q ``(n,)``; -inf for a row that no sample could have drawn, +inf where one of them rejected it (+inf)."""
-    with np.errstate(divide="ignore"):
-        terms = log_density + np.log(counts / np.sum(counts))
-    peak = np.max(terms, axis=1)
-    known = np.isfinite(peak)
-    shift = np.where(known, peak, 0.0)
-    with np.errstate(divide="ignore", over="ignore"):
-        total = shift + np.log(np.sum(np.exp(np.where(known[:, None], terms - shift[:, None], 0.0)), axis=1))
-    return np.asarray(np.where(known, total, peak), dtype=np.float64)
+    return mixture_and_responsibilities(log_density, counts)[0]
 
 
 def responsibilities(log_density: FloatArray, counts: FloatArray) -> FloatArray:
     """r_k ``(n, K)``: the probability n_k q_k / Σ_j n_j q_j that a row came from sample k; 0 for a row of no sample."""
-    mixture = log_mixture(log_density, counts)
-    known = np.isfinite(mixture)
-    with np.errstate(divide="ignore"):
-        terms = log_density[known] + np.log(counts / np.sum(counts)) - mixture[known, None]
-    result = np.zeros(log_density.shape)
-    result[known] = np.exp(terms)
-    return result
+    return mixture_and_responsibilities(log_density, counts)[1]
+
+
+def mixture_and_responsibilities(log_density: FloatArray, counts: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Both at once: :func:`log_mixture` and :func:`responsibilities`."""
+    terms = log_density + np.log(counts / np.sum(counts))
+    peak = np.max(terms, axis=1)
+    known = np.isfinite(peak)
+    if not known.all():
+        terms = np.where(known[:, None], terms, -np.inf)
+    share = np.exp(terms - np.where(known, peak, 0.0)[:, None])
+    total = np.sum(share, axis=1)
+    total[~known] = 1.0
+    share /= total[:, None]
+    return np.asarray(peak + np.log(total), dtype=np.float64), share
 
 
 def shared_rows(share: FloatArray) -> FloatArray:

@@ -13,7 +13,7 @@ import numpy as np
 
 from molgen.arrays import BoolArray, FloatArray
 from molgen.errors import InputError
-from molgen.reweighting.mixture import log_mixture, responsibilities
+from molgen.reweighting.mixture import log_mixture, mixture_and_responsibilities
 
 RESIDUAL = 1e-6
 """The equations are solved when every sum of responsibilities is its n_k to this fraction."""
@@ -87,38 +87,43 @@ def refine(
     pinned: BoolArray,
     start: FloatArray,
     weight: FloatArray | None = None,
+    residual: float = RESIDUAL,
 ) -> FloatArray:
     """f ``(K,)`` by damped Newton steps from ``start``; ``weight`` ``(n,)`` counts each row (1 if None).
 
     The equations are the stationary point of the convex Σ_n c_n ln Σ_k n_k exp(f_k - u_k) - Σ_k n_k f_k, with
-    c_n ↔ ``weight``: a bootstrap replicate repeats rows. ``InputError`` where they do not converge.
+    c_n ↔ ``weight``: a bootstrap replicate repeats rows. ``InputError`` where they do not converge to ``residual``.
     """
     free = ~pinned if np.any(pinned) else np.arange(len(counts)) > 0
     counted = np.ones(len(log_density)) if weight is None else weight
-    f = np.array(start, dtype=np.float64)
 
-    def objective(values: FloatArray) -> float:
-        mixture = log_mixture(log_density + values, counts)
+    def evaluate(values: FloatArray) -> tuple[float, FloatArray]:
+        mixture, share = mixture_and_responsibilities(log_density + values, counts)
         known = np.isfinite(mixture)
-        return float(counted[known] @ mixture[known] - counts @ values)
+        return float(counted[known] @ mixture[known] - counts @ values), share
 
-    height = objective(f)
+    f = np.array(start, dtype=np.float64)
+    height, share = evaluate(f)
     for _ in range(_ITERATIONS):
-        share = responsibilities(log_density + f, counts)
         gradient = counted @ share - counts
-        if np.max(np.abs(gradient[free]) / counts[free], initial=0.0) < RESIDUAL:
+        if np.max(np.abs(gradient[free]) / counts[free], initial=0.0) < residual:
             return f
-        weighted = counted[:, None] * share
-        curvature = np.diag(np.sum(weighted, axis=0) + _DAMPING * counts) - share.T @ weighted
         step = np.zeros(len(f))
-        step[free] = np.linalg.solve(curvature[np.ix_(free, free)], -gradient[free])
+        step[free] = np.linalg.solve(curvature(share, counts, counted)[np.ix_(free, free)], -gradient[free])
         size = min(1.0, _LARGEST_STEP / max(float(np.max(np.abs(step))), 1e-300))
+        trial, share = evaluate(f + size * step)
         # Near the solution the objective changes by less than its rounding.
-        slack = 1e-12 * abs(height)
-        while (lower := objective(f + size * step)) > height + slack and size > 1e-10:
+        while trial > height + 1e-12 * abs(height) and size > 1e-10:
             size *= 0.5
-        f, height = f + size * step, lower
+            trial, share = evaluate(f + size * step)
+        f, height = f + size * step, trial
     raise _not_converged()
+
+
+def curvature(share: FloatArray, counts: FloatArray, weight: FloatArray) -> FloatArray:
+    """Second derivatives ``(K, K)`` in f of what :func:`refine` minimises, damped so that they can be inverted."""
+    weighted = weight[:, None] * share
+    return np.asarray(np.diag(np.sum(weighted, axis=0) + _DAMPING * counts) - share.T @ weighted, dtype=np.float64)
 
 
 def _not_converged() -> InputError:

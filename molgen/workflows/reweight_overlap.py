@@ -65,7 +65,7 @@ def examine(
     record = {
         "method": "deterministic mixture" if np.all(pinned) else "MBAR",
         "ensembles": _describe(members, rows, samples, joined, table),
-        "overlap": {"names": members.names, "matrix": overlap, "weakest": weakest_link(overlap, pinned)},
+        "overlap": {"names": members.names, "matrix": overlap, "weakest": _weakest(overlap, pinned)},
         "contributions": _contributions(members, counts, joined, table, states),
         "bidirectional": directions,
     }
@@ -175,6 +175,11 @@ def _untested(members: Members) -> list[str]:
         f"Whether the model of {name} was trained on these frames is not known: its training run was not found."
         for name in unknown
     ]
+
+
+def _weakest(overlap: FloatArray, pinned: BoolArray) -> float:
+    """The weakest link that joins all ensembles; those of known density need none where others are to be joined."""
+    return weakest_link(overlap, None if np.all(pinned) else pinned)
 
 
 def _weak(overlap: FloatArray, pinned: BoolArray) -> list[str]:

@@ -6,7 +6,6 @@ exp(-u)/q with q the density of all ensembles together.
 """
 
 import math
-import os
 from collections.abc import Mapping
 from typing import Any
 
@@ -19,6 +18,7 @@ from molgen.bias.parsing import parse_bias
 from molgen.energies.base import Energy
 from molgen.energies.factory import open_energy
 from molgen.engines.executors import open_executor
+from molgen.ensemble import Ensemble, EnsembleHeader, EnsembleWriter
 from molgen.errors import InputError
 from molgen.observables.states import StateSet, build_states
 from molgen.observables.table import build_cvs, evaluate_cvs
@@ -28,6 +28,7 @@ from molgen.reweighting.mixture import log_mixture
 from molgen.reweighting.verdict import Evidence
 from molgen.reweighting.weights import log_weights
 from molgen.rundir import RunDirectory
+from molgen.systems.record import system_record
 from molgen.systems.system import System
 from molgen.workflows.reweight_conclusion import Weighed, conclude, coverage_of
 from molgen.workflows.reweight_densities import Pool, Sample, make_pool, make_samples
@@ -40,12 +41,15 @@ from molgen.workflows.reweight_members import (
     model_rows,
     open_members,
 )
-from molgen.workflows.reweight_one import FORWARD_PIECES, find_reference
+from molgen.workflows.reweight_one import CHUNK, FORWARD_PIECES, find_reference
 from molgen.workflows.reweight_overlap import Findings, examine
 from molgen.workflows.reweight_reference import Reference, reference_forward_ess
 from molgen.workflows.reweight_report import member_histograms
 from molgen.workflows.reweight_request import ReweightRequest
 from molgen.workflows.reweight_rows import RowTable, save_table
+
+ROWS = "rows.h5"
+"""The frames that were weighed, one file for all ensembles."""
 
 
 def reweight_together(request: ReweightRequest) -> Mapping[str, Any]:
@@ -60,13 +64,24 @@ def reweight_together(request: ReweightRequest) -> Mapping[str, Any]:
     system = request.with_states(members.system)
 
     def work(run: RunDirectory) -> dict[str, Any]:
-        paths = [member.path for member in members.all]
-        run.record(ensembles=[[str(path.resolve()), os.path.relpath(path, request.output)] for path in paths])
+        run.record(ensembles=[str(member.path.resolve()) for member in members.all])
+        _check_reference(request, members)
         with open_executor(request.workers) as executor:
             energy = open_energy(system, executor=executor, platform=request.platform, temperature_k=target_k)
             return conclude(run, request, _weigh(run, request, members, system, energy))
 
     return request.run({"ensembles": [member.digest for member in members.all]}, work)
+
+
+def _check_reference(request: ReweightRequest, members: Members) -> None:
+    """``InputError`` for a reference that is one of the ensembles: it would be compared with itself."""
+    if request.reference is None:
+        return
+    for member in members.equilibria:
+        if member.path.resolve() == request.reference.resolve():
+            raise InputError(
+                f"The reference {request.reference} is one of the ensembles.", "Give frames that take no other part."
+            )
 
 
 def _target_temperature(request: ReweightRequest, members: Members) -> float:
@@ -102,6 +117,7 @@ def _weigh(run: RunDirectory, request: ReweightRequest, members: Members, system
         replicates=joined.replicates.relative,
     )
     save_table(run, table, states, {"ensemble": pool.member})
+    _save_rows(run, members, rows, table, energy)
     request.interruption.check()
     request.progress(ProgressEvent("audit", 0, 1))
     generator = seeds.numpy_generator(run.seed, "audit")
@@ -173,6 +189,26 @@ def _weighed(
         extra={**findings.record, "log_z_interval": _log_z_interval(diagnostics.log_z, joined)},
         members=member_histograms(table, pool.member, members.names, build_cvs(system)),
     )
+
+
+def _save_rows(run: RunDirectory, members: Members, rows: list[MemberRows], table: RowTable, energy: Energy) -> None:
+    """``rows.h5``: the frames of all ensembles that were weighed, with their weights, for `molgen export`."""
+    header = EnsembleHeader(
+        system_record(members.system),
+        energy.temperature_k,
+        members.models[0].header.measure if members.models else "external",
+        kind="equilibrium",
+        dim=members.system.dim,
+    )
+    done = 0
+    with EnsembleWriter(run.path / ROWS, header) as writer:
+        for item in rows:
+            for start in range(0, len(item), CHUNK):
+                positions = item.positions(start, start + CHUNK)
+                own = slice(done + start, done + start + len(positions))
+                inside = table.in_domain[own]
+                writer.append(Ensemble(positions, None, None, table.log_weight[own], inside, header))
+            done += len(item)
 
 
 def _diagnostics(table: RowTable, pool: Pool) -> WeightDiagnostics:
