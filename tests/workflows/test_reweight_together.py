@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import mdtraj
 import numpy as np
 import pytest
 import tables
@@ -354,3 +355,27 @@ def test_trapped_dynamics_is_seen(workshop: Workshop, tmp_path: Path) -> None:
     assert record["verdict"] == "refused"
     assert any("distribution of md" in reason for reason in record["reasons"])
     assert any("md has 0 rows in right" in reason for reason in record["reasons"])
+
+
+def test_the_rows_of_a_combined_run_can_be_exported(workshop: Workshop, tmp_path: Path) -> None:
+    from molgen.workflows.exporting import export
+
+    paths = [workshop.draws("a", BROAD, n=1500), workshop.dynamics("md", n=900)]
+    record = _record(paths, tmp_path / "r")
+    with tables.open_file(str(tmp_path / "r" / "rows.h5")) as handle:
+        x = np.asarray(handle.root.coordinates[:, 0, 0])
+        assert np.asarray(handle.root.log_weight[:]).tolist() == _weights(tmp_path / "r").tolist()
+    assert len(x) == record["n"]
+    assert x[:1500].tolist() == _positions(paths[0])[:, 0, 0].tolist()
+    written = export(tmp_path / "r", tmp_path / "out.dcd", n=400, seed=1, allow_refused=True)
+    assert written.frames == 400
+    frames = mdtraj.load(str(tmp_path / "out.dcd"), top=str(tmp_path / "out.pdb")).xyz
+    right = float(np.mean(frames[:, 0, 0] >= 0.0))
+    assert right == pytest.approx(RIGHT, abs=5 * np.sqrt(RIGHT * (1 - RIGHT) / 400))
+
+
+def test_an_ensemble_is_no_reference_of_itself(workshop: Workshop, tmp_path: Path) -> None:
+    paths = [workshop.draws("a", BROAD, n=200), workshop.dynamics("md", n=200)]
+    with pytest.raises(InputError, match="is one of the ensembles"):
+        _record(paths, tmp_path / "r", reference=paths[1])
+    assert not (tmp_path / "r").exists()
