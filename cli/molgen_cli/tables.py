@@ -89,6 +89,8 @@ def print_reweighting(result: Mapping[str, Any]) -> None:
         console.print(_populations(result))
     if result.get("delta_f"):
         console.print(_free_energies(result["delta_f"]))
+    if result.get("ensembles"):
+        console.print(_ensembles(result))
     if result.get("target"):
         console.print(_shifts(result["target"]))
     if result.get("restraints"):
@@ -258,6 +260,25 @@ def _weights(result: Mapping[str, Any]) -> "Table":
     threshold = _number(result.get("pareto_k_threshold"), 2)
     table.add_row("Pareto k\u0302", f"{_number(result.get('pareto_k'), 2)} (threshold {threshold})")
     table.add_row("largest weight", _percent(result.get("largest_weight_share")))
+    return table
+
+
+def _ensembles(result: Mapping[str, Any]) -> "Table":
+    weakest = _percent(result.get("overlap", {}).get("weakest"))
+    table = _table(
+        f"Ensembles, joined by {result['method']}; weakest overlap {weakest}", "name", "kind", "bias", "rows"
+    )
+    table.add_column("of the weight")
+    table.add_column("effective")
+    for item in result["ensembles"]:
+        table.add_row(
+            item["name"],
+            item["kind"],
+            item["bias"] or "-",
+            f"{item['n']}" + ("" if item.get("frames") is None else f" of {item['frames']}"),
+            _percent(item["weight_share"]),
+            f"{item['ess']:.0f}",
+        )
     return table
 
 

@@ -57,3 +57,19 @@ def blocks(lineage: IntArray, observables: Sequence[FloatArray]) -> IntArray:
         result[rows] = next_block + np.arange(len(rows)) * count // len(rows)
         next_block += count
     return result
+
+
+def independent_rows(lineage: IntArray, observables: Sequence[FloatArray]) -> tuple[IntArray, float]:
+    """Row numbers that can be taken as independent, and the mean statistical inefficiency g in frames.
+
+    Of every lineage, whose frames are in time order, one row in g, g ↔ the largest statistical inefficiency of any
+    observable in it.
+    """
+    kept = []
+    names, first = np.unique(lineage, return_inverse=True)
+    for index in range(len(names)):
+        rows = np.flatnonzero(first == index)
+        slowest = max((statistical_inefficiency(x[rows]) for x in observables), default=1.0)
+        kept.append(rows[np.arange(0.0, len(rows), slowest).astype(np.int64)])
+    chosen = np.sort(np.concatenate(kept)) if kept else np.zeros(0, dtype=np.int64)
+    return chosen.astype(np.int64), len(lineage) / max(len(chosen), 1)

@@ -53,6 +53,9 @@ def _log_likelihood(mean: FloatArray, covariance: FloatArray) -> float:
 
 def _covariance(rows: WeightedRows, influence: FloatArray) -> FloatArray:
     """Sampling covariance (m, m) of means whose influences are ``influence`` (n, m)."""
+    if rows.replicates is not None:
+        means = rows.replicates @ influence.astype(np.float32)
+        return np.atleast_2d(np.cov(means.T, ddof=1)).astype(np.float64)
     if rows.block is not None:
         sums = np.zeros((int(np.max(rows.block)) + 1, influence.shape[1]))
         np.add.at(sums, rows.block, influence)

@@ -2,14 +2,17 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar, Literal, Protocol, Self
+from pathlib import Path
+from typing import Any, ClassVar, Literal, Protocol, Self
 
 import torch
 
 from molgen.observables.base import CollectiveVariable
+from molgen.systems.system import System
 
-Dimension = Literal["value", "slope", "stiffness"]
-"""What a parameter is: a value of the variable, an energy per its unit, or an energy per its unit squared."""
+Dimension = Literal["value", "slope", "stiffness", "energy", "energies", "path"]
+"""What a parameter is: a value of the variable, an energy per its unit or per its unit squared, one energy, several
+energies with one unit, or the path of a file."""
 
 
 @dataclass(frozen=True)
@@ -49,7 +52,17 @@ class VariableBias(Protocol):
     text: str
 
     @classmethod
-    def build(cls, cv: CollectiveVariable, values: Mapping[str, float], text: str) -> Self:
+    def expand(
+        cls, cv: CollectiveVariable, written: Mapping[str, str], system: System, folder: Path, source: str
+    ) -> dict[str, str]:
+        """The parameters as they are written, with what stands in files put into the text itself.
+
+        Paths are relative to ``folder``; ``InputError`` naming ``source`` for a file that cannot be used.
+        """
+        return dict(written)
+
+    @classmethod
+    def build(cls, cv: CollectiveVariable, values: Mapping[str, Any], text: str) -> Self:
         """The bias on ``cv`` with parameters in kT, rad and nm; ``InputError`` if they do not fit the variable."""
         ...
 

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar, Self
+from typing import Any, ClassVar, Self
 
 import torch
 
@@ -41,7 +41,7 @@ class FlatBottom(VariableBias):
     text: str
 
     @classmethod
-    def build(cls, cv: CollectiveVariable, values: Mapping[str, float], text: str) -> Self:
+    def build(cls, cv: CollectiveVariable, values: Mapping[str, Any], text: str) -> Self:
         """See :class:`molgen.bias.base.VariableBias`; ``InputError`` for a flat part wider than the circle."""
         width = values["width"]
         if cv.periodic and width >= math.pi:

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar, Self
+from typing import Any, ClassVar, Self
 
 import torch
 
@@ -29,7 +29,7 @@ class Harmonic(VariableBias):
     text: str
 
     @classmethod
-    def build(cls, cv: CollectiveVariable, values: Mapping[str, float], text: str) -> Self:
+    def build(cls, cv: CollectiveVariable, values: Mapping[str, Any], text: str) -> Self:
         """See :class:`molgen.bias.base.VariableBias`."""
         return cls(cv, values["center"], values["k"], text)
 

@@ -104,6 +104,15 @@ def summary(result: Mapping[str, Any]) -> str:
 
 
 def _what_was_done(result: Mapping[str, Any]) -> str:
+    if result.get("ensembles"):
+        kinds = {str(item.get("kind")) for item in result["ensembles"]}
+        named = {"model": "draws of generative models", "equilibrium": "frames of dynamics"}
+        what = " and ".join(words for kind, words in named.items() if kind in kinds)
+        return (
+            f"{count(result.get('n'))} configurations of {result.get('system', 'the system')}, {what}, from "
+            f"{len(result['ensembles'])} ensembles were weighted together to the Boltzmann distribution of its force "
+            f"field at {plain(result.get('temperature_k'))}\N{NO-BREAK SPACE}K."
+        )
     target = result.get("target")
     drawn = target["drawn_system"] if target else result.get("system", "the system")
     whose = f"another force field, {target['system']}," if target else "its force field"

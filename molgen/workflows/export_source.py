@@ -21,6 +21,7 @@ from molgen.trajectories.frames import AnyFloatArray
 from molgen.trajectories.shards import SHARD_PATTERN, read_shard
 
 _CHUNK = 4096
+_ROWS = "rows.h5"
 
 
 @dataclass(frozen=True, eq=False)
@@ -110,6 +111,9 @@ def _reweighting(path: Path, manifest: Manifest, ensemble: Path | None) -> Expor
 
 def _find_ensemble(path: Path, manifest: Manifest, given: Path | None) -> Path:
     """The draws that were weighed, by their SHA-256: where the user says, where they were, or as they lay beside."""
+    joined = manifest.artifacts.get(_ROWS)
+    if joined is not None and (path / _ROWS).is_file():  # several ensembles, whose rows the run keeps
+        return path / _ROWS
     facts = manifest.provenance
     candidates = [Path(str(facts["ensemble"]))] if "ensemble" in facts else []
     candidates += [path / str(facts["ensemble_beside"])] if "ensemble_beside" in facts else []

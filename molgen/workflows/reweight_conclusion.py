@@ -16,6 +16,7 @@ from molgen.observables.states import StateSet
 from molgen.observables.table import build_cvs
 from molgen.progress import ProgressEvent
 from molgen.provenance import provenance
+from molgen.reports.data import MemberHistograms
 from molgen.reports.report import write_report
 from molgen.reweighting.audit import Audit
 from molgen.reweighting.coverage import Coverage, CVGrid, from_training, merge, missing_states, unreached_regions
@@ -36,9 +37,9 @@ class Weighed:
     """Rows with their weights and all that is known of them before anything is estimated.
 
     ``evidence`` is that of an estimate without states. ``evaluations`` are those spent so far, by purpose.
-    ``curve`` is the training's, for the report; ``origin`` goes into the provenance, and ``extra`` into result.json.
-    ``verdicts`` are those of estimates made before; ``drawn_log_weight`` (n,) is log w under the force field of the
-    draws where the target is another.
+    ``curve`` is the training's, for the report; ``origin`` goes into the provenance, and ``extra`` into result.json;
+    ``members`` say where the rows of several ensembles lie. ``verdicts`` are those of estimates made before;
+    ``drawn_log_weight`` (n,) is log w under the force field of the draws where the target is another.
     """
 
     system: System
@@ -54,6 +55,7 @@ class Weighed:
     density: str = "exact"
     curve: Mapping[str, Any] | None = None
     extra: Mapping[str, Any] = field(default_factory=dict)
+    members: Sequence[MemberHistograms] = ()
     verdicts: Mapping[str, Verdict] = field(default_factory=dict)
     drawn_log_weight: FloatArray | None = None
 
@@ -75,7 +77,8 @@ def conclude(run: RunDirectory, request: ReweightRequest, weighed: Weighed) -> d
         weighed = replace(weighed, extra=extra, verdicts={**weighed.verdicts, **verdicts})
     record = to_plain(_record(run, request, weighed, estimates, distances))
     run.write_json("profiles.json", profiles)
-    write_report(report_data(record, profiles, table, reference, weighed.curve), run.path / "report.html")
+    data = report_data(record, profiles, table, reference, weighed.curve, weighed.members)
+    write_report(data, run.path / "report.html")
     run.write_json("result.json", record)
     run.record(platform=weighed.energy.platform)
     run.finish({key: record[key] for key in ("verdict", "ess_raw", "pareto_k", "populations", "delta_f")})

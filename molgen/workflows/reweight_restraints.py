@@ -25,6 +25,7 @@ from molgen.reweighting.restraints import Restraint, RestraintLine, outside_rang
 from molgen.reweighting.verdict import Evidence, Verdict, judge, worst
 from molgen.rundir import RunDirectory, sha256_file
 from molgen.systems.system import System
+from molgen.weights import normalised
 from molgen.workflows.restraint_files import read_columns, read_restraints
 from molgen.workflows.reweight_rows import RowTable
 from molgen.workflows.reweight_settings import RestraintSettings
@@ -152,7 +153,7 @@ def _fit(
     weights = describe(
         log_weight, n_out_of_domain=table.n_out_of_domain, n_non_finite=table.n_non_finite, n_log_q_non_finite=0
     )
-    rows = WeightedRows(tilt.share, table.block)
+    rows = replace(prior, share=tilt.share)
     return _Fit(restraints, z, prior, rows, log_weight, tilt, choice, replace(evidence, weights=weights, states=()))
 
 
@@ -230,7 +231,7 @@ def _likelihood(weighed: "Weighed", z: FloatArray) -> dict[str, Any] | None:
     """The data under the target's force field over the draws' own, both unrestrained; None where there is one only."""
     if weighed.drawn_log_weight is None:
         return None
-    drawn = WeightedRows.from_log_weight(weighed.drawn_log_weight, weighed.table.block)
+    drawn = replace(weighed.table.rows, share=normalised(weighed.drawn_log_weight))
     found = likelihood_ratio(drawn, weighed.table.rows, z)
     return {
         "drawn_system": weighed.extra["target"]["drawn_system"],

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from molgen.analysis.free_energy import difference_shift, state_shift
-from molgen.analysis.intervals import Estimate, WeightedRows
+from molgen.analysis.intervals import Estimate
 from molgen.analysis.populations import populations
 from molgen.arrays import FloatArray
 from molgen.coordinates.same_space import check_same_space
@@ -16,6 +16,7 @@ from molgen.reweighting.verdict import Evidence, Verdict, judge, worst
 from molgen.reweighting.weights import log_weights
 from molgen.systems.definition import CVSection, SystemDefinition
 from molgen.systems.system import MolecularSystem, System
+from molgen.weights import normalised
 from molgen.workflows.reweight_rows import RowTable
 
 DRAWN_ENERGIES = "energies-drawn"
@@ -70,7 +71,8 @@ def compare(
     temperature; both errors come from the same rows. ``evidence`` is that of an estimate without states.
     """
     log_weight = log_weights(drawn_energy, table.log_q, table.in_domain)
-    before, after = WeightedRows.from_log_weight(log_weight, table.block), table.rows
+    after = table.rows
+    before = replace(after, share=normalised(log_weight))
     names = states.names
     own = replace(evidence, weights=describe(log_weight))
     diagnostics = (

@@ -107,12 +107,14 @@ def _weigh(request: ReweightRequest) -> Mapping[str, Any]:
     """The record of result.json, by the way that suits what was given."""
     if len(request.ensembles) > 1:
         _check_own_target(request)
-        return _by("reweight_together", request)
+        from molgen.workflows.reweight_together import reweight_together
+
+        return reweight_together(request)
     file = ensemble_file(request.ensembles[0])
     kind: str = EnsembleReader(file).header.kind
     if kind == "annealed":
         _check_own_target(request)
-        return _by("reweight_annealed", request)
+        return _annealed(request)
     return reweight_one(request)
 
 
@@ -124,13 +126,14 @@ def _check_own_target(request: ReweightRequest) -> None:
         )
 
 
-def _by(name: str, request: ReweightRequest) -> Mapping[str, Any]:
-    """``name(request)`` of the module of that name."""
-    module = f"molgen.workflows.{name}"
+def _annealed(request: ReweightRequest) -> Mapping[str, Any]:
+    module = "molgen.workflows.reweight_annealed"
     if importlib.util.find_spec(module) is None:
-        what = "Several ensembles" if name == "reweight_together" else f"{request.ensembles[0]} was annealed, and such"
-        raise InputError(f"{what} cannot be weighed by this molgen.", "Give one ensemble of molgen sample.")
-    record: Mapping[str, Any] = getattr(importlib.import_module(module), name)(request)
+        raise InputError(
+            f"{request.ensembles[0]} was annealed, and such ensembles cannot be weighed by this molgen.",
+            "Draw it by another method.",
+        )
+    record: Mapping[str, Any] = importlib.import_module(module).reweight_annealed(request)
     return record
 
 
@@ -146,17 +149,29 @@ def plan_reweighting(
 ) -> dict[str, Any]:
     """What :func:`reweight` would do: draws, energy evaluations, memory, files."""
     settings = settings or ReweightSettings()
-    (ensemble,) = _paths(ensembles)
-    reader = EnsembleReader(ensemble_file(ensemble))
-    system = system_from_record(dict(reader.header.system_record))
+    sizes, system = _sizes(_paths(ensembles))
     compared = reference or system.reference_path
-    evaluations = len(reader) + min(settings.audit_rows, len(reader))
-    chunk = CHUNK * reader.n_particles * 3 * 8 * 4
+    draws = sum(sizes)
+    evaluations = draws + sum(min(settings.audit_rows, size) for size in sizes)
+    a_row = 200.0 if len(sizes) == 1 else 200.0 + 8.0 * len(sizes) + 4.0 * settings.bootstrap_repeats
+    chunk = CHUNK * system.n_particles * 3 * 8 * 4
     return {
         "system": system.name,
-        "draws": len(reader),
+        "draws": draws,
         "energy_evaluations": {"draws": evaluations, "reference_at_most": settings.reference_energies * bool(compared)},
         "reference": str(compared) if compared is not None else None,
-        "memory_mb": round((chunk + 200 * len(reader)) / 1e6 + 300),
+        "memory_mb": round((chunk + a_row * draws) / 1e6 + 300),
         "files": ["result.json", "weights.h5", "profiles.json", "report.html", "energies/"],
     }
+
+
+def _sizes(paths: tuple[Path, ...]) -> tuple[list[int], System]:
+    """Rows of each ensemble, at most so many where frames will be thinned out, and their system."""
+    if len(paths) > 1:
+        from molgen.workflows.reweight_members import open_members
+
+        members = open_members(paths, None)
+        drawn = [len(member.reader) for member in members.models]
+        return [*drawn, *(member.frames for member in members.equilibria)], members.system
+    reader = EnsembleReader(ensemble_file(paths[0]))
+    return [len(reader)], system_from_record(dict(reader.header.system_record))

@@ -92,7 +92,9 @@ def test_what_cannot_be_done_is_said_before_anything_is_written(model: Path, tmp
     flow = SplineFlow(system, SplineFlowSettings(hidden=8, spline=1), torch.Generator().manual_seed(1))
     save_model(tmp_path, "spline", flow, system, {})
     with pytest.raises(InputError, match="no velocity field"):
-        sample(tmp_path, out, n=5, bias=f"linear({system.definition.cv[0].name}, slope=1 kT)")
+        sample(tmp_path, out, n=5, bias=f"linear({system.definition.cv[0].name}, slope=1 kT)", method="guided")
+    with pytest.raises(InputError, match="Only a spline flow"):
+        sample(model, out, n=5, bias=LINE, method="latent")
     assert not out.exists()
 
 
