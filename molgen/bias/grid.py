@@ -119,6 +119,20 @@ class Grid(VariableBias):
         return total
 
     @property
+    def expression(self) -> str:
+        """See :class:`molgen.bias.base.VariableBias`; β(u) = [max(2 − |u|, 0)³ − 4 max(1 − |u|, 0)³]/6."""
+        n, place = len(self.levels), f"(s-({self.low!r}))/{self.step!r}"
+        knots = enumerate(self.levels) if self.cv.periodic else enumerate(self._coefficients, start=-3)
+        terms, places = [], []
+        for number, (knot, level) in enumerate(knots):
+            u = f"u{number}"
+            terms.append(f"({level / 6.0!r})*(max(2-{u},0)^3-4*max(1-{u},0)^3)")
+            turn = f"-{n}*floor((x-({knot}))/{n}+0.5)" if self.cv.periodic else ""
+            places.append(f"{u}=abs(x-({knot}){turn})")
+        ends = f"x={place}" if self.cv.periodic else f"x=min(max({place},-2),{n + 1})"
+        return "; ".join(("+".join(terms), *places, ends))
+
+    @property
     def _coefficients(self) -> tuple[float, ...]:
         """``levels`` with three more on the left and on the right: around the circle, or of the ends."""
         if self.cv.periodic:

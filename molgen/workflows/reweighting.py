@@ -20,6 +20,7 @@ from molgen.workflows.reweight_one import CHUNK, reweight_one
 from molgen.workflows.reweight_request import ReweightRequest
 from molgen.workflows.reweight_restraints import open_restraints
 from molgen.workflows.reweight_settings import ReweightSettings
+from molgen.workflows.reweight_target import target_system
 
 
 @dataclass(frozen=True)
@@ -93,7 +94,7 @@ def reweight(
         progress=progress,
         interruption=interruption or Interruption(),
         allow_noisy_density=allow_noisy_density,
-        other=load_system(system) if isinstance(system, (str, Path)) else system,
+        other=_loaded(system),
         restraints=open_restraints(restrain, observables),
     )
     result = ReweightResult(request.output, _weigh(request))
@@ -145,24 +146,39 @@ def _paths(ensembles: Path | str | Sequence[Path]) -> tuple[Path, ...]:
 
 
 def plan_reweighting(
-    ensembles: Path | Sequence[Path], *, reference: Path | None = None, settings: ReweightSettings | None = None
+    ensembles: Path | Sequence[Path],
+    *,
+    reference: Path | None = None,
+    system: System | Path | str | None = None,
+    restrain: Path | None = None,
+    observables: Path | None = None,
+    settings: ReweightSettings | None = None,
 ) -> dict[str, Any]:
-    """What :func:`reweight` would do: draws, energy evaluations, memory, files."""
+    """What :func:`reweight` would do: draws, evaluations, memory, files; it refuses unusable targets and data."""
     settings = settings or ReweightSettings()
-    sizes, system = _sizes(_paths(ensembles))
-    compared = reference or system.reference_path
+    sizes, drawn = _sizes(_paths(ensembles))
+    target = target_system(_loaded(system), drawn)
+    restraints = open_restraints(restrain, observables)
+    if restraints is not None:
+        restraints.restraints(target)
+    compared = reference or target.reference_path
     draws = sum(sizes)
-    evaluations = draws + sum(min(settings.audit_rows, size) for size in sizes)
+    evaluations = draws * (1 if system is None else 2) + sum(min(settings.audit_rows, size) for size in sizes)
     a_row = 200.0 if len(sizes) == 1 else 200.0 + 8.0 * len(sizes) + 4.0 * settings.bootstrap_repeats
-    chunk = CHUNK * system.n_particles * 3 * 8 * 4
+    chunk = CHUNK * drawn.n_particles * 3 * 8 * 4
     return {
-        "system": system.name,
+        "system": target.name,
         "draws": draws,
         "energy_evaluations": {"draws": evaluations, "reference_at_most": settings.reference_energies * bool(compared)},
         "reference": str(compared) if compared is not None else None,
+        "restraints": len(restraints.lines) if restraints is not None else 0,
         "memory_mb": round((chunk + a_row * draws) / 1e6 + 300),
         "files": ["result.json", "weights.h5", "profiles.json", "report.html", "energies/"],
     }
+
+
+def _loaded(system: System | Path | str | None) -> System | None:
+    return load_system(system) if isinstance(system, (str, Path)) else system
 
 
 def _sizes(paths: tuple[Path, ...]) -> tuple[list[int], System]:

@@ -44,6 +44,12 @@ LINES = [
     )
     if not (name == "t" and line.startswith("linear"))
 ]
+LINES += [
+    "grid(t, values=0; 1; 5; -2; 3; 0.5; 4; 1 kT)",
+    "grid(a, low=1.5 rad, high=2.5 rad, values=0; 4; -3; 2; 1 kT)",
+    "grid(rg, low=0.1 nm, high=0.4 nm, values=0; 4; -3; 2; 1; 6 kT)",
+    "grid(d, low=2 nm, high=3 nm, values=2; 4; -3; 2 kT)",
+]
 
 
 def molecule(temperature_k: float = 350.0) -> MolecularSystem:

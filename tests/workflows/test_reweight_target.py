@@ -16,7 +16,7 @@ from molgen.systems.system import MolecularSystem
 from molgen.workflows import reweight_conclusion, reweight_model
 from molgen.workflows.reweight_settings import ReweightSettings
 from molgen.workflows.reweight_target import target_system
-from molgen.workflows.reweighting import reweight
+from molgen.workflows.reweighting import plan_reweighting, reweight
 
 GRID = np.linspace(-3.0, 3.0, 60_001)
 SETTINGS = ReweightSettings(shard_rows=8000, distances={"enabled": False}, bootstrap_repeats=20, audit_rows=8)
@@ -157,3 +157,19 @@ def test_the_temperature_is_the_targets_if_it_is_written_out(tmp_path: Path) -> 
     assert target_system(load_system(tmp_path / "a.toml"), warm).temperature_k == 320.0
     (tmp_path / "b.toml").write_text(f"temperature_k = 310\n{bare}")
     assert target_system(load_system(tmp_path / "b.toml"), warm).temperature_k == 310.0
+
+
+def test_the_plan_counts_both_force_fields_and_refuses_what_the_run_would(
+    tmp_path: Path, make_draws: Callable[..., Any]
+) -> None:
+    draws = make_draws(n=100)
+    plan = plan_reweighting(draws.directory, system=other(tmp_path), settings=SETTINGS)
+    assert (plan["system"], plan["energy_evaluations"]["draws"]) == ("tilted-well", 2 * 100 + 8)
+    with pytest.raises(InputError, match="2 dimensions"):
+        plan_reweighting(draws.directory, system="muller-brown", settings=SETTINGS)
+    table = tmp_path / "o.csv"
+    table.write_text("name,mean,error\nx,0.1,0.2\n")
+    assert plan_reweighting(draws.directory, restrain=table, settings=SETTINGS)["restraints"] == 1
+    table.write_text("name,mean,error\ny,0.1,0.2\n")
+    with pytest.raises(InputError, match="neither"):
+        plan_reweighting(draws.directory, restrain=table, settings=SETTINGS)

@@ -69,8 +69,10 @@ def reweight(
 
         settings = workflows.ReweightSettings().with_overrides(overrides or ())
         reading = workflows.ReadingOptions(stride, selection, topology)
+        target = {"system": system, "restrain": restrain, "observables": observables}
         if dry_run:
-            print_plan(workflows.plan_reweighting(ensembles, reference=reference, settings=settings), as_json=as_json)
+            plan = workflows.plan_reweighting(ensembles, reference=reference, **target, settings=settings)
+            print_plan(plan, as_json=as_json)
             return
         with show_progress(quiet=quiet, verbose=verbose) as progress:
             result = workflows.reweight(
@@ -80,9 +82,7 @@ def reweight(
                 reading=reading,
                 model=model,
                 temperature_k=temperature,
-                system=system,
-                restrain=restrain,
-                observables=observables,
+                **target,
                 settings=settings,
                 seed=seed,
                 workers=workers,
