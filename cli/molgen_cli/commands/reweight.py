@@ -1,7 +1,7 @@
 """`molgen reweight`: weights, populations, free energies and the verdict."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -69,7 +69,7 @@ def reweight(
 
         settings = workflows.ReweightSettings().with_overrides(overrides or ())
         reading = workflows.ReadingOptions(stride, selection, topology)
-        target = {"system": system, "restrain": restrain, "observables": observables}
+        target: dict[str, Any] = {"system": system, "restrain": restrain, "observables": observables}
         if dry_run:
             plan = workflows.plan_reweighting(ensembles, reference=reference, **target, settings=settings)
             print_plan(plan, as_json=as_json)
