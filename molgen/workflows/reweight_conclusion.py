@@ -71,8 +71,8 @@ def conclude(run: RunDirectory, request: ReweightRequest, weighed: Weighed) -> d
     generator = seeds.numpy_generator(run.seed, "distances")
     distances = compute_distances(table, cvs, reference, settings.distances, generator)
     if request.restraints is not None:
-        seed = seeds.child_seed(run.seed, "restraints")
-        restrained, verdicts = restrain(run, weighed, request.restraints, settings.restraints, seed)
+        generator = seeds.numpy_generator(run.seed, "restraints")
+        restrained, verdicts = restrain(run, weighed, request.restraints, settings.restraints, generator)
         extra = {**weighed.extra, "restraints": restrained}
         weighed = replace(weighed, extra=extra, verdicts={**weighed.verdicts, **verdicts})
     record = to_plain(_record(run, request, weighed, estimates, distances))

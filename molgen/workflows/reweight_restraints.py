@@ -98,7 +98,11 @@ class _Fit:
 
 
 def restrain(
-    run: RunDirectory, weighed: "Weighed", given: RestraintTable, settings: RestraintSettings, seed: int
+    run: RunDirectory,
+    weighed: "Weighed",
+    given: RestraintTable,
+    settings: RestraintSettings,
+    generator: np.random.Generator,
 ) -> tuple[dict[str, Any], dict[str, Verdict]]:
     """The record ``restraints`` of result.json and the verdicts on what is in it; ln w goes into ``WEIGHTS_FILE``.
 
@@ -118,7 +122,7 @@ def restrain(
         verdict = Verdict("refused", outside)
         record = {"observables": _observables(restraints, prior, z, None), "verdict": "refused", "reasons": outside}
         return record | {"likelihood": likelihood}, {"restraints": verdict}
-    fit = _fit(restraints, z, table, weighed.evidence, settings, np.random.default_rng(seed))
+    fit = _fit(restraints, z, table, weighed.evidence, settings, generator)
     with run.atomic(WEIGHTS_FILE) as path, path.open("wb") as stream:
         np.save(stream, fit.log_weight, allow_pickle=False)
     shares, verdicts = _populations(fit, table, states)

@@ -12,6 +12,7 @@ from scipy.integrate import quad
 from molgen.bias.base import SumBias
 from molgen.bias.harmonic import Harmonic
 from molgen.bias.parsing import parse_bias
+from molgen.bias.table import BIASES
 from molgen.dynamics.analytic import analytic_dynamics
 from molgen.dynamics.langevin import molecular_dynamics
 from molgen.dynamics.propagator import Piece
@@ -19,6 +20,7 @@ from molgen.dynamics.umbrella import bias_gradient, biased_xml
 from molgen.energies import factory
 from molgen.energies.platforms import open_context
 from molgen.errors import InputError
+from molgen.observables.table import CVS
 from molgen.systems.definition import CVSection
 from molgen.systems.loading import load_system
 from molgen.systems.system import AnalyticSystem, MolecularSystem
@@ -102,6 +104,11 @@ def test_the_biased_energy_is_u_plus_b(line: str, frames: np.ndarray, plain: tup
     np.testing.assert_allclose(energy, plain[0] + b, rtol=1e-12, atol=1e-10)
     db = bias_gradient(bias, frames)
     np.testing.assert_allclose(gradient, plain[1] + db, rtol=1e-9, atol=1e-8 * np.abs(plain[1]).max())
+
+
+def test_every_bias_and_every_kind_of_variable_is_among_them() -> None:
+    assert {line.partition("(")[0] for line in LINES} == set(BIASES)
+    assert {key for kind in VARIABLES.values() for key in kind} == set(CVS) - {"position"}
 
 
 def test_the_opposite_of_the_centre_of_a_torsion_is_smooth() -> None:
