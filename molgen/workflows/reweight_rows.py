@@ -68,8 +68,9 @@ def compute_energies(
     shard_rows: int,
     progress: Progress,
     interruption: Interruption,
+    folder: str = "energies",
 ) -> FloatArray:
-    """u ``(n,)`` of all draws in kT, positions exactly as stored; finished shards are read, not computed again.
+    """u ``(n,)`` of all draws in kT, positions exactly as stored; finished shards in ``folder`` are read, not computed.
 
     ``InterruptedRunError`` between two shards if the run should stop.
     """
@@ -78,9 +79,9 @@ def compute_energies(
         return energy.reduced(reader.slice(start, stop).positions, purpose="reweighting")
 
     def report(done: int) -> None:
-        progress(ProgressEvent("energies", done, len(reader), "draws"))
+        progress(ProgressEvent(folder.replace("-", " "), done, len(reader), "draws"))
 
-    return in_shards(run, "energies", len(reader), shard_rows, compute, report, interruption)
+    return in_shards(run, folder, len(reader), shard_rows, compute, report, interruption)
 
 
 def in_shards(

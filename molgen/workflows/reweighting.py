@@ -11,6 +11,7 @@ from molgen.ensemble import EnsembleReader
 from molgen.errors import InputError, RefusedError, UsageError
 from molgen.interruption import Interruption
 from molgen.progress import Progress, silent
+from molgen.rundir import MANIFEST, read_manifest
 from molgen.systems.record import system_from_record
 from molgen.systems.system import System
 from molgen.trajectories.options import EVERYTHING, ReadingOptions
@@ -98,8 +99,13 @@ def _weigh(request: ReweightRequest) -> Mapping[str, Any]:
         from molgen.workflows.reweight_together import reweight_together
 
         return reweight_together(request)
-    file = ensemble_file(request.ensembles[0])
-    kind: str = EnsembleReader(file).header.kind
+    (path,) = request.ensembles
+    if (path / MANIFEST).is_file() and read_manifest(path).kind == "simulate":
+        raise InputError(
+            f"{path} holds frames of dynamics, which alone have nothing to be weighed by.",
+            "Give it together with other ensembles, or compare with it by --reference.",
+        )
+    kind: str = EnsembleReader(ensemble_file(path)).header.kind
     if kind == "annealed":
         return _annealed(request)
     return reweight_one(request)
