@@ -153,7 +153,7 @@ def plan_reweighting(
 def _sizes(paths: tuple[Path, ...]) -> tuple[list[int], System]:
     """Rows of each ensemble, at most so many where frames will be thinned out, and their system."""
     if len(paths) > 1:
-        from molgen.workflows.reweight_members import open_members
+        from molgen.workflows.reweight_opening import open_members
 
         members = open_members(paths, None)
         drawn = [len(member.reader) for member in members.models]
