@@ -101,14 +101,15 @@ def touched(draws: WeightedLatent, generator: np.random.Generator) -> tuple[IntA
     circles = np.flatnonzero(kept).astype(np.int64)
     if size <= FEW_NUMBERS:
         return circles, np.eye(size)
-    directions = [np.zeros((0, size))]
+    plane = np.zeros((0, size))
     if rows:
         _, singular, vectors = np.linalg.svd(np.stack(rows), full_matrices=False)
-        directions.append(vectors[singular > EDGE_MARGIN * (math.sqrt(len(rows)) + math.sqrt(size))])
+        plane = vectors[singular > EDGE_MARGIN * (math.sqrt(len(rows)) + math.sqrt(size))]
     stretched, _ = unlike_noise(draws.numbers - weight @ draws.numbers, weight)
-    found = np.concatenate([*directions, stretched])
-    basis, singular, _ = np.linalg.svd(found.T, full_matrices=False)
-    return circles, np.ascontiguousarray(basis[:, singular > 0.1].T)
+    # A direction found both ways comes out twice, a little apart: what is mostly in the plane already is left out.
+    left = stretched - (stretched @ plane.T) @ plane
+    basis, singular, _ = np.linalg.svd(left.T, full_matrices=False)
+    return circles, np.ascontiguousarray(np.concatenate([plane, basis[:, singular > 0.5].T]))
 
 
 def unlike_noise(numbers: FloatArray, part: FloatArray) -> tuple[FloatArray, FloatArray]:
