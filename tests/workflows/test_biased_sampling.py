@@ -56,7 +56,7 @@ BIASES = {
 def test_free_energies_do_not_depend_on_the_bias(model: Path, tmp_path: Path, name: str) -> None:
     """Within 4 of the stated errors, which are small; the density passes the audit."""
     result = sample(model, tmp_path / "out", n=6000, bias=BIASES[name], settings=SETTINGS, seed=11)
-    assert result.method == "latent"
+    assert (result.bias, result.method) == (BIASES[name], "latent")
     assert "Method latent: the model is a spline flow" in result.notes[0]
     record = reweight(tmp_path / "out", tmp_path / "result", settings=QUICK, seed=1, allow_refused=True).record
     checks = {check["name"]: check["passed"] for check in record["audit"]["checks"]}
