@@ -10,8 +10,9 @@ import pytest
 import tables
 import torch
 
+from molgen.energies.counter import EvaluationCounter, Purpose
 from molgen.ensemble import EnsembleReader, EnsembleWriter
-from molgen.errors import InputError, UsageError
+from molgen.errors import InputError, PartialError, UsageError
 from molgen.models.artifact import load_model, save_model
 from molgen.models.diffusion import Diffusion, DiffusionSettings
 from molgen.models.flow_matching import FlowMatching, FlowMatchingSettings
@@ -146,6 +147,33 @@ def test_evaluating_a_velocity_is_refused(model: Path, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="flow-matching model learns a velocity field"):
         evaluate(model, [tmp_path], tmp_path / "out", forces=True)
     assert not (tmp_path / "out").exists()
+
+
+def test_auto_acts_on_a_guided_flow(model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The profile of the radius of gyration from 300 weighted draws; the energy is that of the model itself."""
+    settings = SETTINGS.with_overrides(["flattening.pilot=300", "flattening.bins=8"])
+    # Of dw4 itself an untrained model says nothing.
+    with pytest.raises(PartialError, match="say nothing of the free energy along rg"):
+        sample(model, tmp_path / "none", n=20, bias="auto:rg", settings=settings, seed=1)
+    width = float(load_model(model).model.scale)  # type: ignore[attr-defined]
+
+    class Springs:
+        counter = EvaluationCounter()
+
+        def reduced(self, positions: np.ndarray, *, purpose: Purpose) -> np.ndarray:
+            self.counter.add(purpose, len(positions))
+            return np.asarray(0.5 * (positions**2).sum((1, 2)) / width**2)
+
+    monkeypatch.setattr("molgen.workflows.sampling_bias.open_energy", lambda *_, **__: Springs())
+    result = sample(model, tmp_path / "out", n=20, bias="auto:rg", settings=settings, seed=1)
+    assert (result.bias, result.method) == ("auto:rg", "guided")
+    assert result.evaluations == 300
+    assert any("velocity field" in note for note in result.notes)
+    header = EnsembleReader(tmp_path / "out" / "ensemble.h5").header
+    assert header.bias is not None
+    assert header.bias["asked"] == "auto:rg"
+    assert header.bias["text"].startswith("grid(rg, low=")
+    assert header.evaluations == {"sampling": result.evaluations}
 
 
 def test_json_of_the_manifest_holds_the_bias(model: Path, tmp_path: Path) -> None:
