@@ -65,6 +65,7 @@ def join(run: RunDirectory, request: ReweightRequest, members: Members, samples:
         pool.pinned,
         free,
         pool.origin,
+        pool.block,
         target,
         repeats=repeats,
         generator=seeds.numpy_generator(run.seed, "replicates"),

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from molgen.analysis.correlated import independent_rows
-from molgen.arrays import BoolArray, FloatArray
+from molgen.arrays import BoolArray, FloatArray, IntArray
 from molgen.ensemble import EnsembleHeader, EnsembleReader
 from molgen.systems.record import system_from_record
 from molgen.systems.system import System
@@ -59,13 +59,14 @@ class EquilibriumMember:
 class MemberRows:
     """The rows of one ensemble that are weighed: ``positions(start, stop)`` (m, N, D) in nm, and one value a row.
 
-    ``log_q`` is 0 for a frame. Of the ``total`` frames of a run about one in ``inefficiency`` is independent and was
-    kept; ``outside`` of them lay outside the domain.
+    ``log_q`` is 0 for a frame; ``block`` numbers what errors are made of. Of the ``total`` frames of a run about one
+    in ``inefficiency`` is independent and was kept; ``outside`` of them lay outside the domain.
     """
 
     positions: Callable[[int, int], FloatArray]
     in_domain: BoolArray
     log_q: FloatArray
+    block: IntArray
     total: int
     outside: int = 0
     inefficiency: float = 1.0
@@ -111,6 +112,7 @@ def model_rows(member: ModelMember) -> MemberRows:
         lambda start, stop: reader.slice(start, min(stop, len(reader))).positions,
         inside,
         log_q,
+        np.arange(len(reader)),
         len(reader),
         int(np.sum(~inside)),
     )
@@ -125,13 +127,14 @@ def independent_frames(
     """
     usable = usable_frames(reading.read_frames([member.path], system, biased=True), system)
     positions = np.asarray(usable.frames.positions, dtype=np.float64)
-    chosen, inefficiency = independent_rows(usable.frames.lineage, series(positions))
-    kept = positions[chosen]
+    thinned = independent_rows(usable.frames.lineage, series(positions))
+    kept = positions[thinned.index]
     return MemberRows(
         lambda start, stop: kept[start:stop],
         np.ones(len(kept), dtype=np.bool_),
         np.zeros(len(kept)),
+        thinned.block,
         usable.total,
         usable.outside,
-        inefficiency,
+        thinned.inefficiency,
     )
