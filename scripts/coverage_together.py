@@ -1,6 +1,6 @@
 """Coverage of the 95 % intervals of several ensembles weighed together, over many seeds, through `reweight`.
 
-    python scripts/coverage_together.py -o docs/benchmarks/coverage-together.json [--seeds 200]
+    python scripts/coverage_together.py -o docs/benchmarks/coverage-together.json [--seeds 200] [--jobs 2]
 
 Each case is the double well of the built-in systems: draws of normal distributions as models (spline flows without a
 layer), and umbrella runs, whose frames are those of a Metropolis walk under the bias, correlated as those of dynamics
@@ -13,8 +13,10 @@ import argparse
 import json
 import math
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -122,6 +124,8 @@ def make_window(directory: Path, system: System, center: float, stiffness: float
 
 def one_seed(models: list[Path], folder: Path, case: Case, seed: int) -> Mapping[str, Any] | None:
     """result.json of one set of ensembles; None if they could not be joined."""
+    reweight_conclusion.write_report = lambda _, path: path.write_text("<html></html>")
+    folder.mkdir()
     system = load_system(SYSTEM)
     paths = []
     for number, model in enumerate(models):
@@ -142,7 +146,15 @@ def score(estimate: Mapping[str, float], truth: float) -> tuple[bool, bool, floa
     return estimate["low"] <= truth <= estimate["high"], abs(truth - estimate["value"]) > MISSED * half, half
 
 
-def campaign(case: Case, seeds: int, truth: Mapping[str, float]) -> dict[str, Any]:
+def _records(models: list[Path], folder: Path, case: Case, seeds: int, jobs: int) -> Iterator[Mapping[str, Any] | None]:
+    """What :func:`one_seed` gives for each seed, in ``jobs`` processes."""
+    with ProcessPoolExecutor(jobs, mp_context=get_context("spawn")) as pool:
+        tasks = [pool.submit(one_seed, models, folder / str(seed), case, seed) for seed in range(seeds)]
+        for task in tasks:
+            yield task.result()
+
+
+def campaign(case: Case, seeds: int, jobs: int, truth: Mapping[str, float]) -> dict[str, Any]:
     """Coverage, by quantity, among the runs that were not refused, and how often each verdict was given."""
     words: dict[str, int] = {}
     scores: dict[str, list[tuple[bool, bool, float]]] = {name: [] for name in truth}
@@ -150,10 +162,7 @@ def campaign(case: Case, seeds: int, truth: Mapping[str, float]) -> dict[str, An
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
         models = [make_model(folder / f"model-{number}", *pair) for number, pair in enumerate(case.models)]
-        for seed in range(seeds):
-            run = folder / str(seed)
-            run.mkdir()
-            record = one_seed(models, run, case, seed)
+        for record in _records(models, folder, case, seeds, jobs):
             word = "not joined" if record is None else str(record["delta_f"]["right->left"]["verdict"])
             words[word] = words.get(word, 0) + 1
             if record is None:
@@ -189,13 +198,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     parser.add_argument("-o", "--output", type=Path, required=True)
     parser.add_argument("--seeds", type=int, default=200)
+    parser.add_argument("--jobs", type=int, default=2)
     parser.add_argument("--case", action="append", choices=sorted(CASES))
     arguments = parser.parse_args()
-    reweight_conclusion.write_report = lambda _, path: path.write_text("<html></html>")
     truth = exact(load_system(SYSTEM))
     stored = json.loads(arguments.output.read_text()) if arguments.output.exists() else {}
     for name in arguments.case or CASES:
-        stored[name] = campaign(CASES[name], arguments.seeds, truth) | {"exact": truth}
+        stored[name] = campaign(CASES[name], arguments.seeds, arguments.jobs, truth) | {"exact": truth}
         arguments.output.write_text(json.dumps(stored, indent=2) + "\n")
         print(name, json.dumps(stored[name]["coverage"]), stored[name]["verdicts"], flush=True)
 

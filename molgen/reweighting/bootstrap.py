@@ -1,7 +1,8 @@
 """Bootstrap of several samples weighed together: rows are drawn anew within each sample, and the equations solved anew.
 
 B. Efron and R. J. Tibshirani, An Introduction to the Bootstrap (Chapman & Hall, 1993), section 8: of several samples
-each is resampled by itself. Rows are independent within a sample (correlated frames are thinned out before).
+each is resampled by itself. What is drawn are blocks: single draws of a model, and some consecutive frames of a
+trajectory, since frames thinned out to one in g are still correlated a little (to exp(-2) for an exponential decay).
 """
 
 import math
@@ -37,6 +38,7 @@ def replicates(
     pinned: BoolArray,
     free_energies: FloatArray,
     origin: IntArray,
+    block: IntArray,
     log_target: FloatArray,
     *,
     repeats: int,
@@ -46,8 +48,9 @@ def replicates(
     """``repeats`` bootstrap replicates of the weights of all rows.
 
     ``log_density`` ``(n, K)``, ``counts``, ``pinned`` and ``free_energies`` ``(K,)`` as in
-    :mod:`molgen.reweighting.multistate`; ``origin`` ``(n,)`` is the sample each row was drawn from, and
-    ``log_target`` ``(n,)`` ln of the target's density up to a factor, -u (what is not finite has weight 0).
+    :mod:`molgen.reweighting.multistate`; ``origin`` ``(n,)`` is the sample each row was drawn from, ``block``
+    ``(n,)`` numbers the blocks, and ``log_target`` ``(n,)`` is ln of the target's density up to a factor, -u (what is
+    not finite has weight 0).
     ``between`` is called before every replicate.
     """
     mixture, from_sample = mixture_and_responsibilities(log_density + free_energies, counts)
@@ -56,6 +59,7 @@ def replicates(
     own = _log_weight(log_target, mixture)
     share = normalised(own)
     rows = [np.flatnonzero(origin == index) for index in range(len(counts))]
+    blocks = [np.unique(block[index], return_inverse=True)[1] for index in rows]
     relative = np.zeros((repeats, len(origin)), dtype=np.float32)
     found = np.tile(free_energies, (repeats, 1))
     log_z = np.full(repeats, -np.inf)
@@ -63,8 +67,10 @@ def replicates(
     for repeat in range(repeats):
         between()
         drawn = np.zeros(len(origin))
-        for index in rows:
-            drawn[index] = np.bincount(generator.integers(0, len(index), len(index)), minlength=len(index))
+        for index, member in zip(rows, blocks, strict=True):
+            number = int(np.max(member)) + 1
+            times = np.bincount(generator.integers(0, number, number), minlength=number)[member].astype(np.float64)
+            drawn[index] = times * (len(index) / np.sum(times))  # blocks at an end are shorter
         log_share = own
         if not np.all(pinned):
             # The first Newton step with the curvature of the whole, which hardly differs, nearly solves it.

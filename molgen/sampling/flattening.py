@@ -169,12 +169,14 @@ def profile(values: FloatArray, log_weight: FloatArray, periodic: bool, bins: in
     width = (high - low) / bins
     cell = np.floor((values - low) / width).astype(np.int64)
     cell, inside = (cell % bins, weight > 0.0) if periodic else (cell, (weight > 0.0) & (cell >= 0) & (cell < bins))
-    first, second = (np.bincount(cell[inside], weights=weight[inside] ** power, minlength=bins) for power in (1, 2))
-    mass, squares = (_smoothed(sums.astype(np.float64), periodic) for sums in (first, second))
+    cell, weight = cell[inside], weight[inside]
+    mass = _smoothed(np.bincount(cell, weights=weight, minlength=bins).astype(np.float64), periodic)
+    second = np.asarray(np.bincount(cell, weights=weight**2, minlength=bins), dtype=np.float64)
+    squares = _smoothed(second, periodic)
     known = mass**2 >= MIN_EFFECTIVE * np.maximum(squares, 1e-300)
     with np.errstate(divide="ignore"):
         free = np.where(known, -np.log(mass), np.nan)
-    centres: FloatArray = low + width * (np.arange(bins) + 0.5)
+    centres = np.asarray(low + width * (np.arange(bins) + 0.5), dtype=np.float64)
     return centres, np.asarray(free - np.nanmin(free) if known.any() else free, dtype=np.float64)
 
 

@@ -24,6 +24,8 @@ from molgen.weights import kish_ess
 
 FINAL_ROUNDS = 3
 """Fits with the whole bias: the first sees draws of a weaker one."""
+MIN_USABLE = 100
+"""Draws inside the domain that a stage needs."""
 SCALES = {"rad": 1.0, "nm": 0.1, "": 1.0}
 """Differences of a variable that count as much as a radian, by unit."""
 _BISECTIONS = 40
@@ -64,9 +66,14 @@ def adapt_latent(
             interruption.check()
         generator = torch.Generator().manual_seed(seeds.child_seed(seed, "adaptation", stage))
         drawn = proposal.draw(settings.pilot, generator)
+        if int(drawn.usable.sum()) < MIN_USABLE:
+            raise PartialError(
+                f"Of {settings.pilot} draws {int(drawn.usable.sum())} are inside the domain: nothing can be adapted.",
+                "Train the model longer, or make more (--set latent.pilot=...).",
+            )
         height = _height(bias, drawn)
         strength = next_strength(height, -drawn.log_ratio, strength, settings.least)
-        log_weight = np.where(drawn.usable, -strength * height - drawn.log_ratio, -np.inf)
+        log_weight = np.where(drawn.usable, -strength * np.where(drawn.usable, height, 0.0) - drawn.log_ratio, -np.inf)
         efficiency = kish_ess(log_weight)
         draws = WeightedLatent(drawn.angles, drawn.numbers, log_weight, _features(bias, drawn))
         if strength >= 1.0:
@@ -97,12 +104,13 @@ def pooled(rounds: list[tuple[float, WeightedLatent]]) -> WeightedLatent:
 def next_strength(height: FloatArray, log_ratio: FloatArray, strength: float, least: float) -> float:
     """The largest λ in [``strength``, 1] whose weights e^{−λB} q/q_mix leave a share ``least`` of the draws effective.
 
-    ``height`` (n,) is B, +inf for draws that do not count, ``log_ratio`` (n,) is ln q/q_mix.
+    ``height`` (n,) is B, ``log_ratio`` (n,) is ln q/q_mix; draws where B is +inf do not count.
     """
     usable = np.isfinite(height)
+    height, log_ratio = height[usable], log_ratio[usable]
 
     def share(value: float) -> float:
-        return kish_ess(np.where(usable, log_ratio - value * np.where(usable, height, 0.0), -np.inf))
+        return kish_ess(log_ratio - value * height)
 
     if share(1.0) >= least:
         return 1.0

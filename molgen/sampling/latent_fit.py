@@ -30,6 +30,7 @@ FEW_NUMBERS = 4
 SLICES = 16
 MIN_EFFECTIVE = 20.0
 """Components of fewer effective draws are dropped."""
+MIN_BELONGING = 1e-6
 MAX_CONCENTRATION = 1e10
 MIN_VARIANCE = 1e-6
 ITERATIONS = 30
@@ -101,14 +102,15 @@ def touched(draws: WeightedLatent, generator: np.random.Generator) -> tuple[IntA
     circles = np.flatnonzero(kept).astype(np.int64)
     if size <= FEW_NUMBERS:
         return circles, np.eye(size)
-    directions = [np.zeros((0, size))]
+    plane = np.zeros((0, size))
     if rows:
         _, singular, vectors = np.linalg.svd(np.stack(rows), full_matrices=False)
-        directions.append(vectors[singular > EDGE_MARGIN * (math.sqrt(len(rows)) + math.sqrt(size))])
+        plane = vectors[singular > EDGE_MARGIN * (math.sqrt(len(rows)) + math.sqrt(size))]
     stretched, _ = unlike_noise(draws.numbers - weight @ draws.numbers, weight)
-    found = np.concatenate([*directions, stretched])
-    basis, singular, _ = np.linalg.svd(found.T, full_matrices=False)
-    return circles, np.ascontiguousarray(basis[:, singular > 0.1].T)
+    # A direction found both ways comes out twice, a little apart: what is mostly in the plane already is left out.
+    left = stretched - (stretched @ plane.T) @ plane
+    basis, singular, _ = np.linalg.svd(left.T, full_matrices=False)
+    return circles, np.ascontiguousarray(np.concatenate([plane, basis[:, singular > 0.5].T]))
 
 
 def unlike_noise(numbers: FloatArray, part: FloatArray) -> tuple[FloatArray, FloatArray]:
@@ -150,10 +152,12 @@ def _maximised(draws: WeightedLatent, weight: FloatArray, belonging: FloatArray)
     """The maximisation step: each column of ``belonging`` (n, K) gives a component, unless too few draws are in it."""
     items = []
     for column in belonging.T:
-        part = weight * column
+        # Components are local: most draws belong to others, and are not looked at.
+        rows = np.flatnonzero(column > MIN_BELONGING)
+        part = weight[rows] * column[rows]
         total = float(part.sum())
         if total > 0.0 and total**2 / float(part @ part) >= MIN_EFFECTIVE:
-            items.append(_component(draws, part / total, total))
+            items.append(_component(draws.take(rows), part / total, total))
     items = items or [_component(draws, weight, 1.0)]
     whole = sum(item.share for item in items)
     return tuple(replace(item, share=item.share / whole) for item in items)

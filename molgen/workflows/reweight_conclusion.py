@@ -94,9 +94,7 @@ def coverage_of(
     trainings: Sequence[Mapping[str, Any]],
 ) -> Coverage:
     """Coverage of the rows by the reference's frames and by those that each of the models was trained on."""
-    trained = Coverage(tested=False)
-    for training in trainings:
-        trained = merge(trained, from_training(training))
+    trained = from_training(*trainings)
     if reference is None:
         return trained
     weight = reference.rows.share

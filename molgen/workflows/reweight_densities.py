@@ -41,8 +41,9 @@ class Sample:
 class Pool:
     """All rows ``(n,)`` of all ensembles, in the order of the members.
 
-    ``member`` and ``origin`` are the ensemble and the sample that each came from, ``log_density`` ``(n, K)`` ln of the
-    density of each sample there (up to a factor for those not ``pinned`` ``(K,)``), ``counts`` ``(K,)`` their rows.
+    ``member``, ``origin`` and ``block`` are the ensemble, sample and block that each came from,
+    ``log_density`` ``(n, K)`` ln of the density of each sample there (up to a factor for those not ``pinned``
+    ``(K,)``), ``counts`` ``(K,)`` their rows.
     ``own_log_q`` is the log-density stored with a draw, 0 for a frame.
     """
 
@@ -53,6 +54,7 @@ class Pool:
     variables: dict[str, FloatArray]
     member: IntArray
     origin: IntArray
+    block: IntArray
     log_density: FloatArray
     counts: FloatArray
     pinned: BoolArray
@@ -167,6 +169,7 @@ def _joined(
     pinned = np.array([sample.pinned for sample in samples], dtype=np.bool_)
     log_density, log_q = found[:, 1:], np.concatenate([item.log_q for item in rows])
     drawn = np.flatnonzero(pinned[origin])
+    starts = np.cumsum([0, *(len(item) for item in rows)])[:-1]
     # As drawn: in double precision, and +inf where the model rejected the draw.
     log_density[drawn, origin[drawn]] = log_q[drawn]
     return Pool(
@@ -177,6 +180,7 @@ def _joined(
         variables=variables,
         member=member,
         origin=origin,
+        block=np.concatenate([item.block + start for item, start in zip(rows, starts, strict=True)]),
         log_density=log_density,
         counts=np.bincount(origin, minlength=len(samples)).astype(np.float64),
         pinned=pinned,

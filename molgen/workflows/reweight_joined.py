@@ -59,18 +59,17 @@ def join(run: RunDirectory, request: ReweightRequest, members: Members, samples:
         request.progress(ProgressEvent("bootstrap", next(done), repeats, "replicates"))
 
     target = np.where(pool.in_domain & np.isfinite(pool.energy), -pool.energy, -np.inf)
-    return Joined(
-        pool,
+    found = replicates(
+        pool.log_density,
+        pool.counts,
+        pool.pinned,
         free,
-        replicates(
-            pool.log_density,
-            pool.counts,
-            pool.pinned,
-            free,
-            pool.origin,
-            target,
-            repeats=repeats,
-            generator=seeds.numpy_generator(run.seed, "replicates"),
-            between=between,
-        ),
+        pool.origin,
+        pool.block,
+        target,
+        repeats=repeats,
+        generator=seeds.numpy_generator(run.seed, "replicates"),
+        between=between,
     )
+    request.progress(ProgressEvent("bootstrap", repeats, repeats, "replicates"))
+    return Joined(pool, free, found)

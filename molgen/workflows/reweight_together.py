@@ -39,9 +39,9 @@ from molgen.workflows.reweight_members import (
     Members,
     independent_frames,
     model_rows,
-    open_members,
 )
 from molgen.workflows.reweight_one import CHUNK, FORWARD_PIECES, find_reference
+from molgen.workflows.reweight_opening import open_members
 from molgen.workflows.reweight_overlap import Findings, examine
 from molgen.workflows.reweight_reference import Reference, reference_forward_ess
 from molgen.workflows.reweight_report import member_histograms

@@ -11,6 +11,7 @@ from molgen.ensemble import EnsembleReader
 from molgen.errors import InputError, RefusedError, UsageError
 from molgen.interruption import Interruption
 from molgen.progress import Progress, silent
+from molgen.rundir import MANIFEST, read_manifest
 from molgen.systems.loading import load_system
 from molgen.systems.record import system_from_record
 from molgen.systems.system import System
@@ -111,8 +112,13 @@ def _weigh(request: ReweightRequest) -> Mapping[str, Any]:
         from molgen.workflows.reweight_together import reweight_together
 
         return reweight_together(request)
-    file = ensemble_file(request.ensembles[0])
-    kind: str = EnsembleReader(file).header.kind
+    (path,) = request.ensembles
+    if (path / MANIFEST).is_file() and read_manifest(path).kind == "simulate":
+        raise InputError(
+            f"{path} holds frames of dynamics, which alone have nothing to be weighed by.",
+            "Give it together with other ensembles, or compare with it by --reference.",
+        )
+    kind: str = EnsembleReader(ensemble_file(path)).header.kind
     if kind == "annealed":
         _check_own_target(request)
         return _annealed(request)
@@ -184,7 +190,7 @@ def _loaded(system: System | Path | str | None) -> System | None:
 def _sizes(paths: tuple[Path, ...]) -> tuple[list[int], System]:
     """Rows of each ensemble, at most so many where frames will be thinned out, and their system."""
     if len(paths) > 1:
-        from molgen.workflows.reweight_members import open_members
+        from molgen.workflows.reweight_opening import open_members
 
         members = open_members(paths, None)
         drawn = [len(member.reader) for member in members.models]

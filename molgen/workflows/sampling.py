@@ -164,7 +164,7 @@ def sample(
             settings.density,
             tally.log_q_error,
             (*pushed.notes, *tally.notes(n)),
-            pushed.record["text"] if pushed.record else None,
+            planned.line,
             planned.method,
             pushed.evaluations,
         )

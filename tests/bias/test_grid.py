@@ -10,7 +10,6 @@ import torch
 
 from molgen.bias.grid import Grid, levelling
 from molgen.bias.parsing import find_variable, parse_bias
-from molgen.bias.reading import bias_line
 from molgen.errors import InputError
 from molgen.systems import load_system
 
@@ -69,38 +68,6 @@ def test_constant_levels_are_a_constant_and_ends_are_level() -> None:
     torch.testing.assert_close(values, torch.tensor([0.0, 0.0, 5.0, 5.0], dtype=torch.float64))
     # At a knot it is (c− + 4c + c+)/6.
     assert line.profile(torch.tensor([2.0], dtype=torch.float64)).item() == pytest.approx((1 + 16 + 2) / 6)
-
-
-def test_a_toml_file_says_the_same_as_a_line(tmp_path: Path) -> None:
-    (tmp_path / "bias.toml").write_text(
-        '[[bias]]\nkind = "harmonic"\ncv = "phi"\ncenter = "60deg"\nk = "50 kJ/mol/rad^2"\n'
-        '[[bias]]\nkind = "grid"\ncv = "psi"\nvalues = [0, 1.5, -2, 0.5]\nunit = "kT"\n'
-        '[[bias]]\nkind = "grid"\ncv = "phi"\nfile = "profiles.json"\n'
-    )
-    written(tmp_path, [0.0, 1.0, None, 2.0])
-    line, folder = bias_line(str(tmp_path / "bias.toml"))
-    bias = parse_bias(line, SYSTEM, folder=folder)
-    same = "harmonic(phi, center=60deg, k=50 kJ/mol/rad^2) + grid(psi, values=0; 1.5; -2; 0.5 kT)"
-    assert bias.terms[:2] == parse_bias(same, SYSTEM).terms
-    assert bias.terms[2].levels == (0.0, -1.0, -2.0, -2.0)  # type: ignore[attr-defined]
-
-
-@pytest.mark.parametrize(
-    ("content", "says"),
-    [
-        ("[[bias]\n", "not a readable TOML"),
-        ("[other]\n", r"no \[\[bias\]\] section"),
-        ('[[bias]]\ncv = "phi"\n', "has no kind"),
-        ('[[bias]]\nkind = "harmonic"\ncv = "phi"\ncenter = "60deg, k=3"\n', "cannot be read"),
-    ],
-)
-def test_mistakes_in_a_toml_file(tmp_path: Path, content: str, says: str) -> None:
-    path = tmp_path / "bias.toml"
-    path.write_text(content)
-    with pytest.raises(InputError, match=says):
-        bias_line(str(path))
-    with pytest.raises(InputError, match="no file"):
-        bias_line(str(tmp_path / "other.toml"))
 
 
 @pytest.mark.parametrize(

@@ -308,3 +308,22 @@ def test_progress_and_signals_are_back_to_normal_afterwards(workflows: Any, molg
     before = signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM), sys.excepthook
     assert molgen_command(*COMMANDS["sample"]) == 0
     assert (signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM), sys.excepthook) == before
+
+
+def test_reweight_takes_several_ensembles_and_shows_them(
+    workflows: Any, molgen_command: Command, capsys: Captured
+) -> None:
+    window = {"name": "w60", "kind": "equilibrium", "bias": "harmonic(phi)", "n": 120, "frames": 1840}
+    plain = {"name": "draws", "kind": "model", "bias": None, "n": 4000}
+    carried = {"weight_share": 0.4, "ess": 90.0}
+    workflows.result |= {
+        "method": "MBAR",
+        "ensembles": [plain | carried, window | carried],
+        "overlap": {"weakest": 0.12},
+    }
+    assert molgen_command("reweight", "draws", "w60", "-o", "out") == 0
+    ((_, arguments, _),) = workflows.calls
+    assert arguments == ([Path("draws"), Path("w60")], Path("out"))
+    printed = capsys.readouterr().out
+    for words in ("joined by MBAR", "12.0 %", "120 of 1840", "harmonic(phi)"):
+        assert words in printed

@@ -27,7 +27,15 @@ def test_free_energies_of_harmonic_oscillators() -> None:
     none = np.zeros(4, dtype=np.bool_)
     found = solve_free_energies(columns, counts, none)
     boot = replicates(
-        columns, counts, none, found, origin, columns[:, 0], repeats=60, generator=np.random.default_rng(1)
+        columns,
+        counts,
+        none,
+        found,
+        origin,
+        np.arange(len(origin)),
+        columns[:, 0],
+        repeats=60,
+        generator=np.random.default_rng(1),
     )
     error = boot.free_energies.std(axis=0, ddof=1)
     # Five standard errors of three differences: a false alarm in half a million seeds.
@@ -65,7 +73,15 @@ def test_the_errors_of_the_bootstrap_are_those_of_pymbar() -> None:
     none = np.zeros(4, dtype=np.bool_)
     found = solve_free_energies(columns, counts, none)
     boot = replicates(
-        columns, counts, none, found, origin, columns[:, 0], repeats=200, generator=np.random.default_rng(2)
+        columns,
+        counts,
+        none,
+        found,
+        origin,
+        np.arange(len(origin)),
+        columns[:, 0],
+        repeats=200,
+        generator=np.random.default_rng(2),
     )
     known = MBAR(-columns.T, counts.astype(int), solver_protocol="robust").compute_free_energy_differences()[
         "dDelta_f"
@@ -132,6 +148,7 @@ def test_replicates_of_a_mixture_have_the_spread_of_repeated_draws() -> None:
         pinned,
         np.zeros(2),
         np.repeat([0, 1], sizes),
+        np.arange(len(x)),
         target,
         repeats=300,
         generator=np.random.default_rng(5),

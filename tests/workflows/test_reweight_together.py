@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +10,7 @@ import mdtraj
 import numpy as np
 import pytest
 import tables
+import torch
 
 from molgen.energies.analytic import AnalyticEnergy
 from molgen.errors import InputError, InterruptedRunError
@@ -21,7 +22,7 @@ from molgen.trajectories.frames import FrameSet
 from molgen.workflows import reweight_conclusion, reweight_model
 from molgen.workflows.reweight_settings import ReweightSettings
 from molgen.workflows.reweighting import plan_reweighting, reweight
-from tests.windows import GRID, POTENTIAL, SYSTEM, Workshop, exact_share, harmonic, log_integral
+from tests.windows import GRID, POTENTIAL, SYSTEM, Gaussians, Workshop, exact_share, harmonic, log_integral
 
 SETTINGS = ReweightSettings(bootstrap_repeats=60, audit_rows=16, distances={"enabled": False})
 RIGHT = exact_share(GRID >= 0.0)
@@ -325,8 +326,6 @@ def _weights(path: Path) -> np.ndarray:
 
 def _overwrite(path: Path, positions: np.ndarray, workshop: Workshop) -> None:
     """Other draws into a sample run, with their density."""
-    import torch
-
     model = workshop.load(Path(json.loads((path / MANIFEST).read_text())["config"]["model"])).model
     with tables.open_file(str(path / "ensemble.h5"), mode="a") as handle:
         handle.root.coordinates[:, :, :1] = positions
@@ -379,3 +378,24 @@ def test_an_ensemble_is_no_reference_of_itself(workshop: Workshop, tmp_path: Pat
     with pytest.raises(InputError, match="is one of the ensembles"):
         _record(paths, tmp_path / "r", reference=paths[1])
     assert not (tmp_path / "r").exists()
+
+
+def test_dynamics_alone_has_nothing_to_be_weighed_by(workshop: Workshop, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="alone have nothing to be weighed by"):
+        _record([workshop.dynamics("md", n=50)], tmp_path / "r")
+
+
+def test_where_the_steps_of_a_flow_cannot_be_inverted_its_density_is_none(workshop: Workshop, tmp_path: Path) -> None:
+    """A flow that keeps no draw above 0.5 gives NaN there: others' draws count by the others' density alone."""
+
+    @dataclass(frozen=True)
+    class Rejecting(Gaussians):
+        def log_prob(self, positions: torch.Tensor) -> torch.Tensor:
+            values = super().log_prob(positions)
+            return torch.where(positions[:, 0, 0] < 0.5, values, torch.nan)
+
+    paths = [workshop.draws("left", LEFT_WINDOW), workshop.draws("wide", BROAD)]
+    for loaded in workshop.models.values():
+        if loaded.model.parts == LEFT_WINDOW:
+            loaded.model = Rejecting(LEFT_WINDOW)
+    assert _agrees(_record(paths, tmp_path / "r"))
