@@ -89,6 +89,12 @@ def print_reweighting(result: Mapping[str, Any]) -> None:
         console.print(_populations(result))
     if result.get("delta_f"):
         console.print(_free_energies(result["delta_f"]))
+    if result.get("ensembles"):
+        console.print(_ensembles(result))
+    if result.get("target"):
+        console.print(_shifts(result["target"]))
+    if result.get("restraints"):
+        _print_restraints(console, result["restraints"])
     console.print(_weights(result))
     verdict = result["verdict"]
     console.print(f"Verdict: {verdict}", style=_VERDICT_STYLES.get(verdict, "bold"), highlight=False)
@@ -97,6 +103,40 @@ def print_reweighting(result: Mapping[str, Any]) -> None:
     for key in ("evaluations", "seed", "platform", "report"):
         if result.get(key) is not None:
             _print_entry(console, key, result[key])
+
+
+def _shifts(target: Mapping[str, Any]) -> "Table":
+    """ΔΔF of states and pairs of them between the draws' force field and the target's."""
+    table = _table(
+        f"{target['system']} against {target['drawn_system']}, 95 % intervals", "state", "ΔΔF / kT", "verdict"
+    )
+    for name, item in {**target["states"], **target["pairs"]}.items():
+        table.add_row(name, interval(item["value"], item["low"], item["high"], digits=2), item["verdict"])
+    return table
+
+
+def _print_restraints(console: "Console", record: Mapping[str, Any]) -> None:
+    """Averages and populations before and after, the figures of the fit, and what the data say of two force fields."""
+    table = _table("Agreement with experiment, 95 % intervals", "observable", "measured", "before", "after")
+    for name, item in record["observables"].items():
+        ends = [item[when] or {"value": None, "low": None, "high": None} for when in ("before", "after")]
+        computed = [interval(end["value"], end["low"], end["high"], digits=4) for end in ends]
+        table.add_row(name, f"{item['mean']:.4g} ± {item['error']:.2g}", *computed)
+    for name, item in record.get("populations", {}).items():
+        both = [
+            interval(*(item[when][key] for key in ("value", "low", "high")), digits=4) for when in ("before", "after")
+        ]
+        table.add_row(f"population of {name}", "", *both)
+    console.print(table)
+    for key in ("theta", "theta_rule", "chi2_before", "chi2_after", "relative_entropy", "ess"):
+        if key in record:
+            value = "inf" if record[key] is None else record[key]
+            _print_entry(console, key, f"{value:.4g}" if isinstance(value, float) else value)
+    likelihood = record.get("likelihood")
+    if likelihood:
+        value = f"{likelihood['log_bayes_factor']:.2f} ± {likelihood['error']:.2f}"
+        whose = f"ln Bayes factor of {likelihood['system']} over {likelihood['drawn_system']}"
+        _print_entry(console, whose, f"{value} (unrestrained)")
 
 
 def print_evaluation(result: Mapping[str, Any]) -> None:
@@ -250,6 +290,25 @@ def _weights(result: Mapping[str, Any]) -> "Table":
     threshold = _number(result.get("pareto_k_threshold"), 2)
     table.add_row("Pareto k\u0302", f"{_number(result.get('pareto_k'), 2)} (threshold {threshold})")
     table.add_row("largest weight", _percent(result.get("largest_weight_share")))
+    return table
+
+
+def _ensembles(result: Mapping[str, Any]) -> "Table":
+    weakest = _percent(result.get("overlap", {}).get("weakest"))
+    table = _table(
+        f"Ensembles, joined by {result['method']}; weakest overlap {weakest}", "name", "kind", "bias", "rows"
+    )
+    table.add_column("of the weight")
+    table.add_column("effective")
+    for item in result["ensembles"]:
+        table.add_row(
+            item["name"],
+            item["kind"],
+            item["bias"] or "-",
+            f"{item['n']}" + ("" if item.get("frames") is None else f" of {item['frames']}"),
+            _percent(item["weight_share"]),
+            f"{item['ess']:.0f}",
+        )
     return table
 
 

@@ -1,6 +1,7 @@
 """Correlated frames: the statistical inefficiency of a time series, and blocks that can be taken as independent."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -11,6 +12,9 @@ MANY_LINEAGES = 20
 """From this number of lineages on each is one block."""
 BLOCK_INEFFICIENCIES = 5.0
 """Length of a block in statistical inefficiencies, where the data are long enough."""
+
+BLOCK_ROWS = 5
+"""Rows of a block, of those that are left of a lineage when one in g is taken."""
 
 
 def statistical_inefficiency(series: FloatArray) -> float:
@@ -57,3 +61,35 @@ def blocks(lineage: IntArray, observables: Sequence[FloatArray]) -> IntArray:
         result[rows] = next_block + np.arange(len(rows)) * count // len(rows)
         next_block += count
     return result
+
+
+@dataclass(frozen=True)
+class Thinned:
+    """Rows that can be taken as nearly independent: ``index`` (m,), the ``block`` (m,) of each, and the mean g."""
+
+    index: IntArray
+    block: IntArray
+    inefficiency: float
+
+
+def independent_rows(lineage: IntArray, observables: Sequence[FloatArray]) -> Thinned:
+    """Of every lineage, whose frames are in time order, one row in g, and blocks of up to ``BLOCK_ROWS`` of these.
+
+    g ↔ the largest statistical inefficiency of any observable in the lineage. Rows g apart are still correlated a
+    little, which errors take into account by blocks. There are at least ``MIN_BLOCKS`` where there are as many rows.
+    """
+    names, first = np.unique(lineage, return_inverse=True)
+    kept = []
+    for index in range(len(names)):
+        rows = np.flatnonzero(first == index)
+        slowest = max((statistical_inefficiency(x[rows]) for x in observables), default=1.0)
+        kept.append(rows[np.arange(0.0, len(rows), slowest).astype(np.int64)])
+    total = sum(len(rows) for rows in kept)
+    length = max(1, min(BLOCK_ROWS, total // MIN_BLOCKS))
+    blocks, number = [], 0
+    for rows in kept:
+        blocks.append(number + np.arange(len(rows)) // length)
+        number += -(-len(rows) // length)
+    chosen, block = np.concatenate(kept).astype(np.int64), np.concatenate(blocks).astype(np.int64)
+    order = np.argsort(chosen)
+    return Thinned(chosen[order], block[order], len(lineage) / total)

@@ -3,6 +3,8 @@
 import math
 from collections.abc import Sequence
 
+import numpy as np
+
 from molgen.analysis.intervals import Estimate, WeightedRows, plain_interval, share_influence
 from molgen.arrays import IntArray
 
@@ -15,8 +17,7 @@ def free_energy_difference(rows: WeightedRows, labels: IntArray, first: int, sec
     p_first, psi_first = share_influence(rows, labels == first)
     p_second, psi_second = share_influence(rows, labels == second)
     if p_first <= 0.0 or p_second <= 0.0:
-        value = math.nan if p_first <= 0.0 and p_second <= 0.0 else math.inf if p_second <= 0.0 else -math.inf
-        return Estimate(value, -math.inf, math.inf, math.inf)
+        return _unbounded(p_first, p_second)
     error = rows.standard_error(psi_second / p_second - psi_first / p_first)
     return plain_interval(math.log(p_first / p_second), error, rows)
 
@@ -28,3 +29,38 @@ def all_differences(rows: WeightedRows, labels: IntArray, names: Sequence[str]) 
         for i in range(len(names))
         for j in range(i + 1, len(names))
     }
+
+
+def state_shift(before: WeightedRows, after: WeightedRows, labels: IntArray, state: int) -> Estimate:
+    """-ln(p_after / p_before) of a state in kT: how far its free energy, relative to all states, is raised.
+
+    ``before`` and ``after`` are weights of the same rows under two Hamiltonians, so that what the two estimates have
+    in common drops out of the error. ±inf or NaN where one or both of them give the state no weight.
+    """
+    first, psi_first = share_influence(before, labels == state)
+    second, psi_second = share_influence(after, labels == state)
+    if first <= 0.0 or second <= 0.0:
+        return _unbounded(first, second)
+    error = after.standard_error(psi_second / second - psi_first / first)
+    return plain_interval(math.log(first / second), error, after)
+
+
+def difference_shift(before: WeightedRows, after: WeightedRows, labels: IntArray, first: int, second: int) -> Estimate:
+    """ΔΔF = ΔF_after - ΔF_before of two states in kT, its error from the same rows under both weights."""
+    shares, influence = [], np.zeros(len(labels))
+    for rows, sign in ((after, 1.0), (before, -1.0)):
+        for state, end in ((second, -1.0), (first, 1.0)):
+            share, psi = share_influence(rows, labels == state)
+            shares.append(share)
+            if share > 0.0:
+                influence += sign * end * psi / share
+    if min(shares) <= 0.0:
+        return Estimate(math.nan, -math.inf, math.inf, math.inf)
+    value = -math.log(shares[0] / shares[1]) + math.log(shares[2] / shares[3])
+    return plain_interval(value, after.standard_error(influence), after)
+
+
+def _unbounded(first: float, second: float) -> Estimate:
+    """Of -ln(second / first) where one of the two shares is 0."""
+    value = math.nan if first <= 0.0 and second <= 0.0 else math.inf if second <= 0.0 else -math.inf
+    return Estimate(value, -math.inf, math.inf, math.inf)

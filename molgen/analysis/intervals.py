@@ -3,7 +3,8 @@
 Every estimate here comes with its influence: ψ_i, the first-order change of the estimate per draw, so that
 Var = Σ ψ_i² for independent draws, and the sum of squared block sums for correlated ones (the delta method, or
 infinitesimal jackknife; Efron, J. R. Stat. Soc. B 54, 83 (1992)). Sums and ratios of estimates follow by the chain
-rule with one set of weights, so that correlations between numerator and denominator are kept.
+rule with one set of weights, so that correlations between numerator and denominator are kept. Where weights themselves
+depend on all rows (several ensembles joined by MBAR) replicates of the weights take the place of Σ ψ².
 
 Intervals of shares are made on the logit and of ratios on the log scale: their ends stay inside (0, 1) or above 0.
 With few effective samples or a heavy tail an estimated variance is too small; the verdict, not the interval, says so.
@@ -14,7 +15,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from molgen.arrays import BoolArray, FloatArray, IntArray
+from molgen.arrays import BoolArray, Float32Array, FloatArray, IntArray
 from molgen.weights import kish_ess, normalised
 
 Z95 = 1.959963984540054
@@ -38,18 +39,31 @@ class Estimate:
 
 @dataclass(frozen=True)
 class WeightedRows:
-    """Normalised weights ``(n,)`` of rows and, for correlated frames, the block ``(n,)`` each belongs to."""
+    """Normalised weights ``(n,)`` of rows and, for correlated frames, the block ``(n,)`` each belongs to.
+
+    ``replicates`` ``(R, n)`` are a bootstrap's weights relative to ``share`` (1 for no change); where they are given,
+    errors are the spread over them.
+    """
 
     share: FloatArray
     block: IntArray | None = None
+    replicates: Float32Array | None = None
 
     @classmethod
-    def from_log_weight(cls, log_weight: FloatArray, block: IntArray | None = None) -> "WeightedRows":
+    def from_log_weight(
+        cls, log_weight: FloatArray, block: IntArray | None = None, replicates: Float32Array | None = None
+    ) -> "WeightedRows":
         """Rows of ``log_weight`` ``(n,)``, what is not finite as weight 0."""
-        return cls(normalised(log_weight), block)
+        return cls(normalised(log_weight), block, replicates)
 
     def standard_error(self, influence: FloatArray) -> float:
-        """√Σψ² over independent rows or blocks, with the factor B/(B - 1); inf for fewer than two of them."""
+        """√Σψ² over independent rows or blocks, with the factor B/(B - 1); inf for fewer than two of them.
+
+        With replicates the standard deviation of Σ_i s_ri ψ_i over them, s_ri ↔ the relative weight of row i: for a
+        weighted mean, ψ_i = w̃_i (x_i - mean), exactly that of the replicates' means.
+        """
+        if self.replicates is not None:
+            return float(np.std(self.replicates @ influence.astype(np.float32), ddof=1))
         if self.block is None:
             count, squares = len(influence), float(np.sum(influence**2))
         else:

@@ -86,6 +86,9 @@ def _cells(
 def _standard_errors(rows: WeightedRows, cell: IntArray, mass: FloatArray) -> FloatArray:
     """Standard error of the mass of every cell, as :meth:`WeightedRows.standard_error` gives it for one."""
     used = cell >= 0
+    if rows.replicates is not None:
+        masses = [np.bincount(cell[used], rows.share[used] * some[used], len(mass)) for some in rows.replicates]
+        return np.asarray(np.std(masses, axis=0, ddof=1), dtype=np.float64)
     if rows.block is None:
         n = len(rows.share)
         second = np.bincount(cell[used], weights=rows.share[used] ** 2, minlength=len(mass))

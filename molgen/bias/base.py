@@ -2,14 +2,17 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar, Literal, Protocol, Self
+from pathlib import Path
+from typing import Any, ClassVar, Literal, Protocol, Self
 
 import torch
 
 from molgen.observables.base import CollectiveVariable
+from molgen.systems.system import System
 
-Dimension = Literal["value", "slope", "stiffness"]
-"""What a parameter is: a value of the variable, an energy per its unit, or an energy per its unit squared."""
+Dimension = Literal["value", "slope", "stiffness", "energy", "energies", "path"]
+"""What a parameter is: a value of the variable, an energy per its unit or per its unit squared, one energy, several
+energies with one unit, or the path of a file."""
 
 
 @dataclass(frozen=True)
@@ -49,13 +52,31 @@ class VariableBias(Protocol):
     text: str
 
     @classmethod
-    def build(cls, cv: CollectiveVariable, values: Mapping[str, float], text: str) -> Self:
+    def expand(
+        cls, cv: CollectiveVariable, written: Mapping[str, str], system: System, folder: Path, source: str
+    ) -> dict[str, str]:
+        """The parameters as they are written, with what stands in files put into the text itself.
+
+        Paths are relative to ``folder``; ``InputError`` naming ``source`` for a file that cannot be used.
+        """
+        return dict(written)
+
+    @classmethod
+    def build(cls, cv: CollectiveVariable, values: Mapping[str, Any], text: str) -> Self:
         """The bias on ``cv`` with parameters in kT, rad and nm; ``InputError`` if they do not fit the variable."""
         ...
 
     def profile(self, values: torch.Tensor) -> torch.Tensor:
         """B (n,) in kT at ``values`` (n,) of the variable."""
         ...
+
+    @property
+    def expression(self) -> str | None:
+        """B in kT as an expression of the variable ``s``, None if there is none: :meth:`profile` for OpenMM to follow.
+
+        See :class:`molgen.observables.force.MechanicalVariable` for the grammar.
+        """
+        return None
 
     @property
     def slope_bound(self) -> float:
@@ -99,3 +120,8 @@ def displacement(values: torch.Tensor, center: float, periodic: bool) -> torch.T
     """
     difference = values - center
     return 2.0 * torch.sin(0.5 * difference) if periodic else difference
+
+
+def displacement_expression(center: float, periodic: bool) -> str:
+    """:func:`displacement` as an expression of ``s``."""
+    return f"2*sin(0.5*(s-({center!r})))" if periodic else f"s-({center!r})"

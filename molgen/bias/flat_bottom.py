@@ -3,11 +3,11 @@
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar, Self
+from typing import Any, ClassVar, Self
 
 import torch
 
-from molgen.bias.base import Parameter, VariableBias, displacement
+from molgen.bias.base import Parameter, VariableBias, displacement, displacement_expression
 from molgen.errors import InputError
 from molgen.observables.base import CollectiveVariable
 
@@ -41,7 +41,7 @@ class FlatBottom(VariableBias):
     text: str
 
     @classmethod
-    def build(cls, cv: CollectiveVariable, values: Mapping[str, float], text: str) -> Self:
+    def build(cls, cv: CollectiveVariable, values: Mapping[str, Any], text: str) -> Self:
         """See :class:`molgen.bias.base.VariableBias`; ``InputError`` for a flat part wider than the circle."""
         width = values["width"]
         if cv.periodic and width >= math.pi:
@@ -57,6 +57,14 @@ class FlatBottom(VariableBias):
         wall = 0.5 * excess.square() - 0.5 * self.ramp * excess + self.ramp**2 / 6.0
         start = excess.clamp(max=self.ramp) ** 3 / (6.0 * self.ramp)
         return self.stiffness * torch.where(excess > self.ramp, wall, start)
+
+    @property
+    def expression(self) -> str:
+        """See :class:`molgen.bias.base.VariableBias`."""
+        r = self.ramp
+        wall, start = f"0.5*e^2-{0.5 * r!r}*e+{r**2 / 6.0!r}", f"e^3/{6.0 * r!r}"
+        distance = displacement_expression(self.center, self.cv.periodic)
+        return f"{self.stiffness!r}*select(step(e-{r!r}),{wall},{start}); e=max(abs({distance})-{self._flat!r},0)"
 
     @property
     def _flat(self) -> float:

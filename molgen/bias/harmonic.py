@@ -3,11 +3,11 @@
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar, Self
+from typing import Any, ClassVar, Self
 
 import torch
 
-from molgen.bias.base import Parameter, VariableBias, displacement
+from molgen.bias.base import Parameter, VariableBias, displacement, displacement_expression
 from molgen.observables.base import CollectiveVariable
 
 
@@ -29,13 +29,18 @@ class Harmonic(VariableBias):
     text: str
 
     @classmethod
-    def build(cls, cv: CollectiveVariable, values: Mapping[str, float], text: str) -> Self:
+    def build(cls, cv: CollectiveVariable, values: Mapping[str, Any], text: str) -> Self:
         """See :class:`molgen.bias.base.VariableBias`."""
         return cls(cv, values["center"], values["k"], text)
 
     def profile(self, values: torch.Tensor) -> torch.Tensor:
         """See :class:`molgen.bias.base.VariableBias`."""
         return 0.5 * self.stiffness * displacement(values, self.center, self.cv.periodic).square()
+
+    @property
+    def expression(self) -> str:
+        """See :class:`molgen.bias.base.VariableBias`."""
+        return f"{0.5 * self.stiffness!r}*d^2; d={displacement_expression(self.center, self.cv.periodic)}"
 
     @property
     def slope_bound(self) -> float:

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar, Self
+from typing import Any, ClassVar, Self
 
 import torch
 
@@ -21,7 +21,7 @@ class Linear(VariableBias):
     text: str
 
     @classmethod
-    def build(cls, cv: CollectiveVariable, values: Mapping[str, float], text: str) -> Self:
+    def build(cls, cv: CollectiveVariable, values: Mapping[str, Any], text: str) -> Self:
         """See :class:`molgen.bias.base.VariableBias`; ``InputError`` for a periodic variable."""
         if cv.periodic:
             raise InputError(
@@ -33,6 +33,11 @@ class Linear(VariableBias):
     def profile(self, values: torch.Tensor) -> torch.Tensor:
         """See :class:`molgen.bias.base.VariableBias`."""
         return self.slope * values
+
+    @property
+    def expression(self) -> str:
+        """See :class:`molgen.bias.base.VariableBias`."""
+        return f"({self.slope!r})*s"
 
     @property
     def slope_bound(self) -> float:

@@ -3,9 +3,11 @@
 import math
 import re
 from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
 
 from molgen.bias.base import Parameter, SumBias, VariableBias
-from molgen.bias.quantities import example_of, parse_quantity, tidy
+from molgen.bias.quantities import example_of, parse_energies, parse_quantity, tidy
 from molgen.bias.table import bias_class
 from molgen.errors import InputError
 from molgen.observables.base import CollectiveVariable
@@ -17,19 +19,30 @@ _TERM = re.compile(r"\s*([A-Za-z][\w-]*)\s*\(([^()]*)\)\s*")
 _EXAMPLE = 'Write, for example, "harmonic(phi, center=60deg, k=50 kJ/mol/rad^2)"; join several with +.'
 
 
-def parse_bias(text: str, system: System) -> SumBias:
+def parse_bias(text: str, system: System, *, folder: Path | None = None) -> SumBias:
     """The bias ``text`` describes on the collective variables of ``system``, in kT at its temperature.
+
+    Files named in it are relative to ``folder`` (None: where the program runs); their content enters the bias's own
+    ``text``, which needs no file any more.
 
     ``InputError``, one sentence with a remedy, for an unknown bias, variable or parameter, a missing or wrong unit,
     a centre outside the range of its variable, and anything else that cannot be read.
     """
-    variables = build_cvs(system)
-    terms = [_term(kind, inside, variables, system) for kind, inside in _split(text)]
+    terms = [_term(kind, inside, system, folder or Path()) for kind, inside in split_terms(text)]
     return SumBias(tuple(terms))
 
 
-def _split(text: str) -> list[tuple[str, str]]:
-    """Name and arguments of each term."""
+def find_variable(name: str, system: System) -> CollectiveVariable:
+    """The collective variable ``name`` of ``system``; ``InputError`` with the nearest names if there is none."""
+    variables = build_cvs(system)
+    if name not in variables:
+        hint = nearest_hint(name, variables) if variables else "Define it as a [[cv]] in the system.toml first."
+        raise InputError(f"{system.name} has no collective variable {name!r}.", hint)
+    return variables[name]
+
+
+def split_terms(text: str) -> list[tuple[str, str]]:
+    """Name and arguments of each term of ``kind(arguments) + ...``; ``InputError`` for anything else."""
     found, end = [], 0
     while match := _TERM.match(text, end):
         found.append((match.group(1), match.group(2)))
@@ -42,24 +55,25 @@ def _split(text: str) -> list[tuple[str, str]]:
     raise InputError(f"The bias {text!r} cannot be read.", _EXAMPLE)
 
 
-def _term(kind: str, inside: str, variables: dict[str, CollectiveVariable], system: System) -> VariableBias:
+def _term(kind: str, inside: str, system: System, folder: Path) -> VariableBias:
     described = bias_class(kind)
     name, *assignments = (part.strip() for part in inside.split(","))
-    if name not in variables:
-        hint = nearest_hint(name, variables) if variables else "Define it as a [[cv]] in the system.toml first."
-        raise InputError(f"{system.name} has no collective variable {name!r}.", hint)
-    cv = variables[name]
+    cv = find_variable(name, system)
     source = f"{kind}({name})"
     written = _assignments(assignments, described.PARAMETERS, cv, source)
-    values = {
-        key: parse_quantity(
-            quantity, described.PARAMETERS[key].dimension, cv.unit, system.temperature_k, source=f"{source}: {key}"
-        )
-        for key, quantity in written.items()
-    }
-    _check(values, described.PARAMETERS, cv, source)
-    listed = [name, *(f"{key}={tidy(written[key])}" for key in described.PARAMETERS if key in written)]
+    written = described.expand(cv, written, system, folder, source)
+    parameters = described.PARAMETERS
+    values = {key: _value(text, parameters[key], cv, system, f"{source}: {key}") for key, text in written.items()}
+    _check(values, parameters, cv, source)
+    listed = [name, *(f"{key}={tidy(written[key])}" for key in parameters if key in written)]
     return described.build(cv, values, f"{kind}({', '.join(listed)})")
+
+
+def _value(text: str, parameter: Parameter, cv: CollectiveVariable, system: System, source: str) -> Any:
+    """A parameter in kT, rad and nm."""
+    if parameter.dimension == "energies":
+        return parse_energies(text, system.temperature_k, source=source)
+    return parse_quantity(text, parameter.dimension, cv.unit, system.temperature_k, source=source)
 
 
 def _assignments(
@@ -82,7 +96,7 @@ def _assignments(
     return written
 
 
-def _check(values: dict[str, float], parameters: Mapping[str, Parameter], cv: CollectiveVariable, source: str) -> None:
+def _check(values: dict[str, Any], parameters: Mapping[str, Parameter], cv: CollectiveVariable, source: str) -> None:
     for key, value in values.items():
         if parameters[key].positive and value <= 0.0:
             raise InputError(f"{source}: {key} is not above zero.", f"Give a positive {key}.")

@@ -11,6 +11,7 @@ BIASES: dict[str, str] = {
     "harmonic": "molgen.bias.harmonic:Harmonic",
     "linear": "molgen.bias.linear:Linear",
     "flat-bottom": "molgen.bias.flat_bottom:FlatBottom",
+    "grid": "molgen.bias.grid:Grid",
 }
 """Name of a bias ↦ ``module:Class``."""
 

@@ -2,16 +2,20 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
 from molgen.arrays import FloatArray
 from molgen.dynamics.propagator import Piece
+from molgen.dynamics.umbrella import bias_gradient
 from molgen.energies.analytic import POTENTIALS
 from molgen.errors import PartialError
 from molgen.seeds import numpy_generator
 from molgen.systems.system import REDUCED_TEMPERATURE_K, AnalyticSystem
+
+if TYPE_CHECKING:
+    from molgen.bias.base import SumBias
 
 _NOISE_STEPS = 1000
 
@@ -24,6 +28,8 @@ class AnalyticDynamics:
     langevin-middle (Z. Zhang et al., doi:10.1021/acs.jpca.9b02771):
     v += -dV dt;  x += v dt / 2;  v = a v + sqrt(T (1 - a^2)) R;  x += v dt / 2
 
+    V is the potential and, with a ``bias``, B beside it: in reduced units both are in kT.
+
     Several particles keep their centroid: it starts at the origin, and its share of velocities and noise is taken off.
     """
 
@@ -32,6 +38,7 @@ class AnalyticDynamics:
     integrator: Literal["langevin-middle", "overdamped"]
     timestep_ps: float
     friction_per_ps: float
+    bias: "SumBias | None" = None
 
     def run(self, start: FloatArray, piece: Piece, seed: int) -> FloatArray:
         """See :class:`molgen.dynamics.propagator.Propagator`; ``PartialError`` if a trajectory explodes."""
@@ -62,6 +69,8 @@ class AnalyticDynamics:
         """One step of positions and velocities (W, N, D) with normal ``noise`` of their shape, ``thermal`` in kT."""
         dt, friction = self.timestep_ps, self.friction_per_ps
         slope = POTENTIALS[self.potential](x, self.parameters)[1]
+        if self.bias is not None:
+            slope = slope + bias_gradient(self.bias, x)
         if self.integrator == "overdamped":
             return x - slope * (dt / friction) + np.sqrt(2.0 * thermal * dt / friction) * noise, v
         kept = np.exp(-friction * dt)
@@ -77,9 +86,16 @@ def _without_centroid(values: FloatArray) -> FloatArray:
 
 
 def analytic_dynamics(
-    system: AnalyticSystem, *, timestep_ps: float | None = None, friction_per_ps: float | None = None
+    system: AnalyticSystem,
+    *,
+    timestep_ps: float | None = None,
+    friction_per_ps: float | None = None,
+    bias: "SumBias | None" = None,
 ) -> AnalyticDynamics:
-    """The dynamics that the system's ``[dynamics]`` section describes, time step and friction replaced if given."""
+    """The dynamics that the system's ``[dynamics]`` section describes, time step and friction replaced if given.
+
+    ``bias`` is added to the potential.
+    """
     section = system.definition.dynamics
     return AnalyticDynamics(
         system.potential,
@@ -87,4 +103,5 @@ def analytic_dynamics(
         section.integrator,
         1e-3 * section.timestep_fs if timestep_ps is None else timestep_ps,
         section.friction_per_ps if friction_per_ps is None else friction_per_ps,
+        bias,
     )

@@ -1,7 +1,7 @@
 """Langevin dynamics of molecules through OpenMM."""
 
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -9,11 +9,15 @@ from molgen.arrays import FloatArray
 from molgen.dynamics.bias import FourierTorsionBias
 from molgen.dynamics.live import live_context
 from molgen.dynamics.propagator import Piece
+from molgen.dynamics.umbrella import biased_xml
 from molgen.energies.platforms import open_context
 from molgen.errors import PartialError
 from molgen.seeds import child_seed
 from molgen.systems.system import MolecularSystem
 from molgen.systems.topology import MolecularTopology
+
+if TYPE_CHECKING:
+    from molgen.bias.base import SumBias
 
 
 @dataclass(frozen=True)
@@ -80,14 +84,18 @@ def molecular_dynamics(
     friction_per_ps: float,
     hydrogen_mass_da: float | None,
     biases: tuple[FourierTorsionBias, ...] = (),
+    bias: "SumBias | None" = None,
 ) -> MolecularDynamics:
     """The dynamics of ``system``; ``hydrogen_mass_da`` moves mass to hydrogens from their neighbours (None: physical).
 
-    Masses change how fast configurations are visited, never how often: u depends on positions alone.
+    Masses change how fast configurations are visited, never how often: u depends on positions alone. ``bias`` is added
+    to u (:func:`molgen.dynamics.umbrella.biased_xml`).
     """
     xml = system.system_xml
     if hydrogen_mass_da is not None:
         xml = repartitioned(xml, system.topology, hydrogen_mass_da)
+    if bias is not None:
+        xml = biased_xml(xml, bias, system.temperature_k)
     return MolecularDynamics(xml, platform, timestep_ps, friction_per_ps, biases)
 
 

@@ -147,7 +147,14 @@ class SplineFlow(nn.Module):
     @torch.no_grad()
     def sample(self, n: int, generator: torch.Generator) -> Draws:
         """See :class:`molgen.models.base.GenerativeModel`; ``log_q`` is -inf where the map's range is left."""
-        z_t, z_r = self.draw_latent(n, generator)
+        return self.carry(*self.draw_latent(n, generator), generator)
+
+    @torch.no_grad()
+    def carry(self, z_t: torch.Tensor, z_r: torch.Tensor, generator: torch.Generator) -> Draws:
+        """Frames of latent torsions (n, m) and residuals (n, k), with a labelling drawn by ``generator``.
+
+        ``log_q`` is the flow's own, whatever the latent numbers were drawn from.
+        """
         t, r, log_derivative = self.push(z_t, z_r)
         positions, log_volume, inside = self.place(t, r)
         log_q = (self.log_latent(z_r) - log_derivative).double() - log_volume - self.chart.log_order

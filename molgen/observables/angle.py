@@ -1,7 +1,7 @@
 """Angle at the middle one of three atoms."""
 
 from dataclasses import dataclass
-from typing import ClassVar, Self
+from typing import Any, ClassVar, Self
 
 import torch
 
@@ -29,3 +29,11 @@ class Angle:
         first, middle, last = (positions[:, index] for index in self.atoms)
         u, v = first - middle, last - middle
         return torch.atan2(torch.linalg.vector_norm(torch.linalg.cross(u, v), dim=-1), (u * v).sum(-1))
+
+    def force(self, energy: str, n_particles: int) -> Any:
+        """See :class:`molgen.observables.force.MechanicalVariable`."""
+        import openmm
+
+        force = openmm.CustomAngleForce(f"{energy}; s=theta")
+        force.addAngle(*self.atoms, [])
+        return force

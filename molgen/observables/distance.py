@@ -1,7 +1,7 @@
 """Distance between two atoms."""
 
 from dataclasses import dataclass
-from typing import ClassVar, Self
+from typing import Any, ClassVar, Self
 
 import torch
 
@@ -29,3 +29,11 @@ class Distance:
         i, j = self.atoms
         result: torch.Tensor = torch.linalg.vector_norm(positions[:, j] - positions[:, i], dim=-1)
         return result
+
+    def force(self, energy: str, n_particles: int) -> Any:
+        """See :class:`molgen.observables.force.MechanicalVariable`."""
+        import openmm
+
+        force = openmm.CustomBondForce(f"{energy}; s=r")
+        force.addBond(*self.atoms, [])
+        return force

@@ -1,7 +1,7 @@
 """Radius of gyration."""
 
 from dataclasses import dataclass
-from typing import ClassVar, Self
+from typing import Any, ClassVar, Self
 
 import torch
 
@@ -34,3 +34,21 @@ class RadiusOfGyration:
         chosen = positions[:, list(self.atoms)]
         centred = chosen - (share * chosen).sum(1, keepdim=True)
         return (share * centred**2).sum((1, 2)).sqrt()
+
+    def force(self, energy: str, n_particles: int) -> Any:
+        """See :class:`molgen.observables.force.MechanicalVariable`.
+
+        R² = Σ mᵢ |rᵢ − r̄|² / Σ mᵢ is a sum over bonds from each atom to the centroid, whose masses are these and not
+        those that dynamics moves.
+        """
+        import openmm
+
+        square = openmm.CustomCentroidBondForce(2, "share*distance(g1,g2)^2")
+        square.addPerBondParameter("share")
+        total = sum(self.masses_da)
+        centre = square.addGroup(self.atoms, self.masses_da)
+        for atom, mass in zip(self.atoms, self.masses_da, strict=True):
+            square.addBond([square.addGroup([atom], [1.0]), centre], [mass / total])
+        force = openmm.CustomCVForce(f"{energy}; s=sqrt(square)")
+        force.addCollectiveVariable("square", square)
+        return force

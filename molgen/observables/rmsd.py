@@ -1,7 +1,7 @@
 """Root mean square deviation after optimal superposition."""
 
 from dataclasses import dataclass
-from typing import ClassVar, Self
+from typing import Any, ClassVar, Self
 
 import torch
 
@@ -44,6 +44,18 @@ class RMSD:
         square = ((mobile**2).sum((1, 2)) + (fixed**2).sum() - 2.0 * largest) / len(self.atoms)
         result: torch.Tensor = square.clamp(min=_SMALLEST_MSD_NM2).sqrt().to(positions.dtype)
         return result
+
+    def force(self, energy: str, n_particles: int) -> Any:
+        """See :class:`molgen.observables.force.MechanicalVariable`."""
+        import openmm
+
+        # OpenMM wants a place for every particle and looks at those of the atoms named.
+        reference = [openmm.Vec3(0.0, 0.0, 0.0)] * n_particles
+        for atom, place in zip(self.atoms, self.reference, strict=True):
+            reference[atom] = openmm.Vec3(*place)
+        force = openmm.CustomCVForce(f"{energy}; s=deviation")
+        force.addCollectiveVariable("deviation", openmm.RMSDForce(reference, list(self.atoms)))
+        return force
 
 
 def _quaternion_matrix(s: torch.Tensor) -> torch.Tensor:

@@ -1,7 +1,7 @@
 """Torsion angle of four atoms."""
 
 from dataclasses import dataclass
-from typing import ClassVar, Self
+from typing import Any, ClassVar, Self
 
 import torch
 
@@ -36,3 +36,11 @@ class Torsion:
         sine = torch.linalg.vector_norm(b2, dim=-1) * (b1 * normal).sum(-1)
         cosine = (torch.linalg.cross(b1, b2) * normal).sum(-1)
         return torch.atan2(sine, cosine)
+
+    def force(self, energy: str, n_particles: int) -> Any:
+        """See :class:`molgen.observables.force.MechanicalVariable`; OpenMM's angle has the same sign and zero."""
+        import openmm
+
+        force = openmm.CustomTorsionForce(f"{energy}; s=theta")
+        force.addTorsion(*self.atoms, [])
+        return force

@@ -105,6 +105,32 @@ class EnergyHistograms:
 
 
 @dataclass(frozen=True)
+class MemberHistograms:
+    """Where the rows of each ensemble lie along one variable, and what they carry of the weight there.
+
+    Shapes: edges ``(m + 1,)``, ``rows`` and ``weight`` ``(M, m)`` of M ensembles. Raises ``UsageError`` when they
+    disagree.
+    """
+
+    cv: str
+    """Name of the collective variable."""
+    unit: str
+    """``rad`` (shown in degrees), ``nm`` or ``""``."""
+    edges: FloatArray
+    """Bin edges, ascending, in ``unit``."""
+    names: tuple[str, ...]
+    """Names of the ensembles."""
+    rows: FloatArray
+    """Rows of each ensemble per bin."""
+    weight: FloatArray
+    """Their share of all weight per bin."""
+
+    def __post_init__(self) -> None:
+        shape = (len(self.names), len(self.edges) - 1)
+        _same_shape(f"histograms of {self.cv}", shape, {"rows": self.rows, "weight": self.weight})
+
+
+@dataclass(frozen=True)
 class ReportData:
     """Everything one report shows. Only ``result`` is needed; a part that is not given is left out of the page."""
 
@@ -121,6 +147,8 @@ class ReportData:
     """Energy histograms."""
     log_weight: FloatArray | None = None
     """Unnormalised log w = -u - log q of every draw, shape (n,); -inf (or NaN) means weight 0."""
+    members: Sequence[MemberHistograms] = ()
+    """Where the rows of several ensembles lie, one entry a variable."""
     training: Sequence[Mapping[str, Any]] | None = None
     """Rows of the training log in time order. Keys used where present: ``step``; ``train_nll`` and
     ``validation_nll`` (nat per frame) or ``train_loss`` and ``validation_loss``; ``ess`` (share, 0 to 1); ``guard``,

@@ -9,9 +9,12 @@ from pathlib import Path
 from typing import Any
 
 from molgen.errors import InputError
+from molgen.reports import ensemble_tables as tables_of_ensembles
 from molgen.reports import tables as make
 from molgen.reports.canvas import Figure
 from molgen.reports.data import ReportData
+from molgen.reports.restraint_tables import restraint_lead, restraint_tables
+from molgen.reports.target_tables import target_lead, target_tables
 from molgen.reports.wording import VERDICT_MEANING, estimate_name, summary
 
 
@@ -55,7 +58,7 @@ def render_report(data: ReportData) -> str:
 
 
 def _sections(data: ReportData) -> tuple[Section, ...]:
-    from molgen.reports import figures, training_figures, weight_figures
+    from molgen.reports import ensemble_figures, figures, training_figures, weight_figures
 
     result = data.result
     population = figures.population_figure(result.get("populations") or {})
@@ -71,6 +74,25 @@ def _sections(data: ReportData) -> tuple[Section, ...]:
             "Populations and free energies",
             tables=_present(make.state_table(result), make.population_table(result), make.free_energy_table(result)),
             figures=() if population is None else (population,),
+        ),
+        Section("Another force field", target_lead(result), target_tables(result)),
+        Section("Agreement with experiment", restraint_lead(result), restraint_tables(result)),
+        Section(
+            "Ensembles",
+            _joined_sentence(result),
+            tables=_present(
+                tables_of_ensembles.ensemble_table(result),
+                tables_of_ensembles.contribution_table(result),
+                tables_of_ensembles.bidirectional_table(result),
+            ),
+            figures=tuple(
+                figure
+                for figure in (
+                    ensemble_figures.overlap_figure(result.get("overlap") or {}, result.get("method")),
+                    *(ensemble_figures.contribution_figure(item) for item in data.members),
+                )
+                if figure is not None
+            ),
         ),
         Section(
             "Free-energy surfaces",
@@ -95,6 +117,18 @@ def _sections(data: ReportData) -> tuple[Section, ...]:
 
 def _present(*candidates: make.Table | None) -> tuple[make.Table, ...]:
     return tuple(table for table in candidates if table is not None)
+
+
+def _joined_sentence(result: Mapping[str, Any]) -> str:
+    method = result.get("method")
+    if not result.get("ensembles") or method is None:
+        return ""
+    if method == "MBAR":
+        return (
+            "The densities of frames of dynamics are known up to a factor; MBAR found the factors, and every row is "
+            "weighed by the density of all ensembles together."
+        )
+    return "Every row is weighed by the density of all ensembles together (deterministic mixture)."
 
 
 def _coverage_sentence(result: Mapping[str, Any]) -> str:

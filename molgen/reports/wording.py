@@ -93,6 +93,7 @@ def estimate_name(key: str) -> str:
     """``population:a`` and ``delta_f:a->b`` as a reader would write them."""
     kind, separator, what = key.partition(":")
     names = {"population": "population of", "delta_f": "ΔF", "expectation": "average of"}
+    names |= {"shift": "ΔΔF of", "restrained": "restrained population of"}
     return f"{names.get(kind, kind)} {what}".replace("->", " → ") if separator else key
 
 
@@ -103,10 +104,21 @@ def summary(result: Mapping[str, Any]) -> str:
 
 
 def _what_was_done(result: Mapping[str, Any]) -> str:
+    if result.get("ensembles"):
+        kinds = {str(item.get("kind")) for item in result["ensembles"]}
+        named = {"model": "draws of generative models", "equilibrium": "frames of dynamics"}
+        what = " and ".join(words for kind, words in named.items() if kind in kinds)
+        return (
+            f"{count(result.get('n'))} configurations of {result.get('system', 'the system')}, {what}, from "
+            f"{len(result['ensembles'])} ensembles were weighted together to the Boltzmann distribution of its force "
+            f"field at {plain(result.get('temperature_k'))}\N{NO-BREAK SPACE}K."
+        )
+    target = result.get("target")
+    drawn = target["drawn_system"] if target else result.get("system", "the system")
+    whose = f"another force field, {target['system']}," if target else "its force field"
     return (
-        f"{count(result.get('n'))} configurations of {result.get('system', 'the system')} were drawn from a generative "
-        f"model and weighted to the Boltzmann distribution of its force field at "
-        f"{plain(result.get('temperature_k'))}\N{NO-BREAK SPACE}K."
+        f"{count(result.get('n'))} configurations of {drawn} were drawn from a generative model and weighted to the "
+        f"Boltzmann distribution of {whose} at {plain(result.get('temperature_k'))}\N{NO-BREAK SPACE}K."
     )
 
 

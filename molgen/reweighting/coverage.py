@@ -119,21 +119,27 @@ def _cells(grid: CVGrid, valid: BoolArray) -> tuple[IntArray, IntArray]:
     return found.astype(np.int64), np.digitize(frames, edges).astype(np.int64)
 
 
-def from_training(training: Mapping[str, Any]) -> Coverage:
+def from_training(*trainings: Mapping[str, Any]) -> Coverage:
     """Coverage by the training frames: the per-state guard that training recorded under ``states``
     (or ``states.guard``).
 
-    Each entry is a mapping with ``name``, ``passed`` and ``reason``; anything else counts as not tested.
+    Each entry is a mapping with ``name``, ``passed`` and ``reason``; anything else counts as not tested. Where the
+    draws of several models are weighed together, a state is lost if none of those that know it has kept it.
     """
+    entries = [entry for training in trainings for entry in _guard_entries(training)]
+    if not entries:
+        return Coverage(tested=False)
+    kept = {entry.get("name") for entry in entries if entry["passed"]}
+    lost = {str(entry.get("name")): entry.get("reason", "") for entry in entries if entry.get("name") not in kept}
+    return Coverage(True, "training frames", tuple(f"state {name} ({reason})" for name, reason in lost.items()))
+
+
+def _guard_entries(training: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     states = training.get("states")
     if isinstance(states, Mapping):
         states = states.get("guard")
     records = states if isinstance(states, Sequence) else ()
-    entries = [entry for entry in records if isinstance(entry, Mapping) and "passed" in entry]
-    if not entries:
-        return Coverage(tested=False)
-    failed = tuple(f"state {entry.get('name')} ({entry.get('reason', '')})" for entry in entries if not entry["passed"])
-    return Coverage(tested=True, by="training frames", missing=failed)
+    return [entry for entry in records if isinstance(entry, Mapping) and "passed" in entry]
 
 
 def merge(first: Coverage, second: Coverage) -> Coverage:

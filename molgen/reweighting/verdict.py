@@ -38,6 +38,7 @@ class Evidence:
     """All that an estimate's verdict rests on; ``states`` are the states that take part in it.
 
     ``noise_kt`` is the standard error of log q where that was estimated with noise (NaN: unknown), None where exact.
+    ``remarks`` are sentences of caution that belong to the way the weights were made.
     """
 
     weights: WeightDiagnostics
@@ -47,6 +48,7 @@ class Evidence:
     audit_complete: bool = True
     audit_failures: tuple[str, ...] = ()
     noise_kt: float | None = None
+    remarks: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -159,6 +161,10 @@ def _noisy(evidence: Evidence) -> Iterable[str]:
         yield f"The log-densities are estimates with {error}, which biases every weighted number."
 
 
+def _remarks(evidence: Evidence) -> Iterable[str]:
+    return evidence.remarks
+
+
 RULES: tuple[Rule, ...] = (
     Rule("refused", _density),
     Rule("refused", _audit),
@@ -171,6 +177,7 @@ RULES: tuple[Rule, ...] = (
     Rule("caution", _untested),
     Rule("caution", _failed),
     Rule("caution", _noisy),
+    Rule("caution", _remarks),
 )
 """Every rule there is; the word of an estimate is the worst word of the rules it breaks."""
 

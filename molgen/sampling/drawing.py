@@ -5,12 +5,13 @@ from pathlib import Path
 
 import torch
 
-from molgen.models.base import Draws, GenerativeModel
+from molgen.models.base import Draws
+from molgen.sampling.methods import PushedModel
 from molgen.sampling.pieces import piece_path, read_piece, write_piece
 from molgen.seeds import child_seed
 
 
-def draw_pieces(model: GenerativeModel, n: int, *, seed: int, piece: int, keep: Path | None = None) -> Iterator[Draws]:
+def draw_pieces(model: PushedModel, n: int, *, seed: int, piece: int, keep: Path | None = None) -> Iterator[Draws]:
     """``n`` independent draws in pieces of at most ``piece``; the k-th piece depends on ``seed`` and k alone.
 
     With ``keep`` each piece is written into that directory before it is given out, and one that is there already is

@@ -21,6 +21,13 @@ def read_constraints(system_xml: str) -> tuple[Constraint, ...]:
     return tuple(sorted(found))
 
 
+def read_virtual_sites(system_xml: str) -> tuple[tuple[int, str], ...]:
+    """Particles of a serialised OpenMM System whose place follows from others', with how it does."""
+    particles = ElementTree.fromstring(system_xml).find("Particles")
+    found = [] if particles is None else [(k, site) for k, particle in enumerate(particles) for site in particle]
+    return tuple((k, ElementTree.tostring(site, encoding="unicode").strip()) for k, site in found)
+
+
 def log_constraint_determinant(
     positions: npt.NDArray[np.floating], pairs: Sequence[tuple[int, int]], inverse_masses: FloatArray
 ) -> FloatArray:

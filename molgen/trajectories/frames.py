@@ -10,8 +10,9 @@ import numpy.typing as npt
 from molgen.arrays import BoolArray, FloatArray, IntArray
 from molgen.errors import InputError
 
-FrameKind = Literal["explore", "equilibrium"]
-"""``explore`` frames cover the states but are no samples of the target; ``equilibrium`` frames are."""
+FrameKind = Literal["explore", "equilibrium", "umbrella"]
+"""``explore`` frames cover the states but are no samples of the target; ``equilibrium`` frames are; ``umbrella`` frames
+are at equilibrium under a bias."""
 
 AnyFloatArray = npt.NDArray[np.float32] | npt.NDArray[np.float64]
 
@@ -25,7 +26,8 @@ class FrameSet:
     weights; ``evaluations`` is the number of energy or force evaluations that made them, 0 if unknown; in
     ``made_whole`` of them the molecule was broken across a periodic box, which ``periodic`` sources have.
     ``log_stiff`` (n,) or None is what each frame weighs besides because the dynamics that made it held bonds fixed
-    (:func:`molgen.trajectories.constrained.log_stiff`). ``ValueError`` if rows do not match.
+    (:func:`molgen.trajectories.constrained.log_stiff`). ``bias`` is the line of the bias that umbrella frames were
+    made under, else None. ``ValueError`` if rows do not match.
     """
 
     positions: AnyFloatArray
@@ -37,6 +39,7 @@ class FrameSet:
     log_stiff: FloatArray | None = None
     made_whole: int = 0
     periodic: bool = False
+    bias: str | None = None
 
     def __post_init__(self) -> None:
         n = len(self.positions)
@@ -90,8 +93,8 @@ class FrameSet:
 def concatenate(parts: Sequence[FrameSet]) -> FrameSet:
     """All frames in one set, lineages renumbered so that those of different parts stay apart.
 
-    The result is ``explore`` if any part is. ``InputError`` if a part is weighted and there are others: the weights of
-    two sources have no common scale.
+    The result is ``explore`` if any part is. ``InputError`` if biases differ, or if a part is weighted and there are
+    others: the weights of two sources have no common scale.
     """
     if not parts:
         raise InputError("There are no frames.", "Give at least one trajectory or run directory.")
@@ -99,6 +102,8 @@ def concatenate(parts: Sequence[FrameSet]) -> FrameSet:
         return parts[0]
     if any(part.log_weight is not None for part in parts):
         raise InputError("Weighted frames cannot be joined with others.", "Give the weighted ensemble alone.")
+    if len({part.bias for part in parts}) > 1:
+        raise InputError("The frames were made under different biases.", "Give those of one bias at a time.")
     lineages, offset = [], 0
     for part in parts:
         _, numbers = np.unique(part.lineage, return_inverse=True)
@@ -107,13 +112,19 @@ def concatenate(parts: Sequence[FrameSet]) -> FrameSet:
     return FrameSet(
         positions=np.concatenate([part.positions for part in parts]),
         lineage=np.concatenate(lineages),
-        kind="explore" if any(part.kind == "explore" for part in parts) else "equilibrium",
+        kind=_joined_kind(parts),
         temperature_k=np.concatenate([part.temperature_k for part in parts]),
         evaluations=sum(part.evaluations for part in parts),
         log_stiff=_joined_stiff(parts),
         made_whole=sum(part.made_whole for part in parts),
         periodic=any(part.periodic for part in parts),
+        bias=parts[0].bias,
     )
+
+
+def _joined_kind(parts: Sequence[FrameSet]) -> FrameKind:
+    """What is true of all frames; parts of one bias are umbrella frames all of them or none."""
+    return "explore" if any(part.kind == "explore" for part in parts) else parts[0].kind
 
 
 def _joined_stiff(parts: Sequence[FrameSet]) -> FloatArray | None:

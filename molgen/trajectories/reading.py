@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 
@@ -22,17 +22,30 @@ _ENSEMBLE = "ensemble.h5"
 
 
 def read_frames(
-    paths: Sequence[Path], system: System, options: ReadingOptions = EVERYTHING, *, kind: FrameKind = "equilibrium"
+    paths: Sequence[Path],
+    system: System,
+    options: ReadingOptions = EVERYTHING,
+    *,
+    kind: FrameKind = "equilibrium",
+    biased: bool = False,
 ) -> FrameSet:
     """The frames of each path that ``options`` choose, joined; positions float32 (n, N, D) in nm.
 
     A path is a simulate run directory (kind, temperature and cost from its manifest), an ensemble file or the
     run directory that holds one (``log_weight`` honoured), or a trajectory file that mdtraj reads, one lineage
     each, taken as ``kind`` at the system's temperature; a molecule broken across the file's box is made whole.
+    Frames of an umbrella run are read only if ``biased``: whoever asks for them takes off the bias they name.
     ``InputError`` with a remedy where a file is missing, empty, truncated, damaged, in ångström, not finite, of
     another molecule, with other atoms beside it, in another atom order, or broken across a box it does not hold.
     """
-    return concatenate([_read_one(Path(path), system, options, kind) for path in paths])
+    parts = [_read_one(Path(path), system, options, kind) for path in paths]
+    for path, part in zip(paths, parts, strict=True):
+        if part.bias is not None and not biased:
+            raise InputError(
+                f"{path} holds frames made under the bias {part.bias}, which are no samples of the target.",
+                "Give dynamics without a bias; molgen reweight takes umbrella runs together with other ensembles.",
+            )
+    return concatenate(parts)
 
 
 def _read_one(path: Path, system: System, options: ReadingOptions, kind: FrameKind) -> FrameSet:
@@ -69,7 +82,7 @@ def _read_run(path: Path, system: System, stride: int) -> FrameSet:
     if not shards:
         raise InputError(f"{path} holds no frames.", "Run the simulation again.")
     run_kind: Any = manifest.result.get("kind")
-    if run_kind not in ("explore", "equilibrium"):
+    if run_kind not in get_args(FrameKind):
         raise InputError(f"The manifest of {path} does not say what its frames are.", "Run the simulation again.")
     contents = [read_hdf5(shard) for shard in shards]
     for shard, content in zip(shards, contents, strict=True):
@@ -86,7 +99,8 @@ def _read_run(path: Path, system: System, stride: int) -> FrameSet:
     hydrogen_mass = manifest.config.get("settings", {}).get("hydrogen_mass_da")
     stiff = log_stiff(positions, system, str(path), hydrogen_mass)
     evaluations = int(manifest.result.get("evaluations", 0))
-    frames = FrameSet(positions, lineage, run_kind, temperature, evaluations=evaluations, log_stiff=stiff)
+    bias = manifest.result.get("bias")
+    frames = FrameSet(positions, lineage, run_kind, temperature, evaluations=evaluations, log_stiff=stiff, bias=bias)
     return frames.select(slice(None, None, stride))
 
 
@@ -115,7 +129,10 @@ def _read_hdf5(path: Path, system: System, stride: int, kind: FrameKind) -> Fram
         lineage = np.arange(n) if header.get("kind") == "model" else np.zeros(n, dtype=np.int64)
     # A model's draws are of the stiff limit already; what dynamics wrote is not.
     stiff = None if content.ensemble is not None else log_stiff(positions, system, str(path))
-    frames = FrameSet(positions, lineage, kind, temperature, content.log_weight, log_stiff=stiff)
+    bias = None
+    if content.shard is not None:
+        kind, bias = content.shard.get("kind", kind), content.shard.get("bias")
+    frames = FrameSet(positions, lineage, kind, temperature, content.log_weight, log_stiff=stiff, bias=bias)
     return frames.select(slice(None, None, stride))
 
 

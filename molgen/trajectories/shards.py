@@ -11,7 +11,7 @@ from molgen.errors import InputError
 from molgen.files import atomic_path
 from molgen.systems.mdtraj_topology import mdtraj_topology
 from molgen.systems.system import System
-from molgen.trajectories.frames import AnyFloatArray
+from molgen.trajectories.frames import AnyFloatArray, FrameKind
 from molgen.trajectories.hdf5 import read_hdf5
 
 SHARD_PATTERN = "frames-*.h5"
@@ -28,10 +28,20 @@ class Shard:
     fingerprint: str
 
 
-def write_shard(path: Path, positions: AnyFloatArray, lineage: IntArray, system: System, temperature_k: float) -> None:
+def write_shard(
+    path: Path,
+    positions: AnyFloatArray,
+    lineage: IntArray,
+    system: System,
+    temperature_k: float,
+    *,
+    kind: FrameKind | None = None,
+    bias: str | None = None,
+) -> None:
     """Write frames (n, N, D) with their lineage (n,) atomically; ``mdtraj.load`` opens the file.
 
-    Positions are stored in single precision, those of an analytic system padded with zeros to three dimensions.
+    ``kind`` and ``bias`` are kept, so that a shard outside its run directory still says what its frames are. Positions
+    are stored in single precision, those of an analytic system padded with zeros to three dimensions.
     ``ValueError`` if shapes do not match the system.
     """
     if positions.shape[1:] != (system.n_particles, system.dim) or lineage.shape != (len(positions),):
@@ -41,7 +51,8 @@ def write_shard(path: Path, positions: AnyFloatArray, lineage: IntArray, system:
 
     padded = np.zeros((*positions.shape[:2], 3), dtype=np.float32)
     padded[:, :, : system.dim] = positions
-    header = json.dumps({"fingerprint": system.fingerprint, "temperature_k": temperature_k}).encode()
+    said = {"fingerprint": system.fingerprint, "temperature_k": temperature_k, "kind": kind, "bias": bias}
+    header = json.dumps({key: value for key, value in said.items() if value is not None}).encode()
     with atomic_path(path) as temporary:
         with HDF5TrajectoryFile(str(temporary), "w") as file:
             file.topology = mdtraj_topology(system)

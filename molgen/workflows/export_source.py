@@ -21,13 +21,15 @@ from molgen.trajectories.frames import AnyFloatArray
 from molgen.trajectories.shards import SHARD_PATTERN, read_shard
 
 _CHUNK = 4096
+_ROWS = "rows.h5"
 
 
 @dataclass(frozen=True, eq=False)
 class ExportSource:
     """Rows that can be exported, ``n`` of them.
 
-    ``kind`` is ``weighted``, ``raw`` (draws of a model without weights) or ``dynamics``. ``log_weight`` (n,) is None
+    ``kind`` is ``weighted``, ``raw`` (draws of a model without weights), ``dynamics`` or ``umbrella`` (dynamics under
+    ``bias``). ``log_weight`` (n,) is None
     unless weighted; ``usable`` (n,) marks rows that are frames of the molecule; ``label`` (n,) indexes ``states``.
     ``variables`` are the collective variables (n,). ``slice`` gives positions. ``independent`` is True for draws.
     """
@@ -44,6 +46,7 @@ class ExportSource:
     verdict: str | None = None
     reasons: tuple[str, ...] = ()
     independent: bool = True
+    bias: str | None = None
 
     @property
     def n(self) -> int:
@@ -108,6 +111,9 @@ def _reweighting(path: Path, manifest: Manifest, ensemble: Path | None) -> Expor
 
 def _find_ensemble(path: Path, manifest: Manifest, given: Path | None) -> Path:
     """The draws that were weighed, by their SHA-256: where the user says, where they were, or as they lay beside."""
+    joined = manifest.artifacts.get(_ROWS)
+    if joined is not None and (path / _ROWS).is_file():  # several ensembles, whose rows the run keeps
+        return path / _ROWS
     facts = manifest.provenance
     candidates = [Path(str(facts["ensemble"]))] if "ensemble" in facts else []
     candidates += [path / str(facts["ensemble_beside"])] if "ensemble_beside" in facts else []
@@ -179,8 +185,9 @@ def _dynamics(path: Path, manifest: Manifest) -> ExportSource:
     positions = np.concatenate([shard.positions for shard in shards])
     states = build_states(system)
     variables = evaluate_cvs(system, np.asarray(positions, dtype=np.float64))
+    bias = manifest.result.get("bias")
     return ExportSource(
-        "dynamics",
+        "dynamics" if bias is None else "umbrella",
         system,
         float(manifest.result.get("temperature_k", system.temperature_k)),
         np.isfinite(positions).all(axis=(1, 2)),
@@ -190,4 +197,5 @@ def _dynamics(path: Path, manifest: Manifest) -> ExportSource:
         variables,
         lambda start, stop: np.asarray(positions[start:stop], dtype=np.float64),
         independent=False,
+        bias=bias,
     )

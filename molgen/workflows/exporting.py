@@ -66,8 +66,9 @@ def export(
 
     The ending of ``output`` (.xtc, .dcd, .pdb) chooses the format; a topology stands beside the first two. Weighted
     draws are resampled, ``n`` of them, or with ``weighted`` written all, with ``<output>.weights.csv`` beside. Draws
-    of a model without weights need ``raw``; they and frames of dynamics are written as they are, ``n`` at even
-    distance. ``state`` takes one state only. ``ensemble`` says where a reweighting's draws are, if they were moved.
+    of a model without weights and frames of an umbrella run need ``raw``; they and frames of dynamics are written as
+    they are, ``n`` at even distance. ``state`` takes one state only. ``ensemble`` says where a reweighting's draws are,
+    if they were moved.
 
     ``InputError`` for what cannot be exported or a file in the way (unless ``force``); ``RefusedError``, before
     anything is written, where the verdict is ``refused`` and ``allow_refused`` is False.
@@ -210,7 +211,12 @@ def _check_kind(source: ExportSource, path: Path, choice: _Choice) -> None:
             f"{path} holds raw draws of a model, which are not the Boltzmann ensemble.",
             "Run molgen reweight first and export its directory, or give --raw.",
         )
-    if source.kind != "raw" and choice.raw:
+    if source.kind == "umbrella" and not choice.raw:
+        raise InputError(
+            f"{path} holds frames made under the bias {source.bias}, which are not the Boltzmann ensemble.",
+            "Run molgen reweight with other ensembles and export its directory, or give --raw.",
+        )
+    if source.kind not in ("raw", "umbrella") and choice.raw:
         raise UsageError(f"{path} holds no raw draws.", "Leave out --raw, or give the directory of a sample run.")
     if source.kind != "weighted" and choice.weighted:
         raise UsageError(f"The frames in {path} carry no weights.", "Leave out --weighted, or export a reweight run.")
@@ -237,6 +243,10 @@ def _warnings(source: ExportSource, frames: int, ess: float | None) -> list[str]
     found = []
     if source.kind == "raw":
         found.append("These are raw draws of a model: averages over them are not Boltzmann averages.")
+    if source.kind == "umbrella":
+        found.append(
+            f"These frames were made under the bias {source.bias}: averages over them are not Boltzmann averages."
+        )
     if ess is not None and frames > ess:
         found.append(f"{frames} frames are more than the {ess:.0f} effective samples behind them: many repeat.")
     if source.verdict == "refused":

@@ -42,10 +42,12 @@ def audit_ensemble(
     *,
     rows: int,
     generator: np.random.Generator,
+    same_target: bool = True,
 ) -> Audit:
     """Recompute u and log q of ``rows`` random rows, compare temperature and hashes, test the domain of every row.
 
-    u is compared with the values that entered the weights and, where the ensemble stores energies, with those too.
+    ``system`` is that of the draws. u is compared with the values that entered the weights and, where the ensemble
+    stores energies, with those too, unless the target is another (``same_target`` False, or another temperature).
     """
     index = audit_rows(len(reader), generator, rows)
     sample = reader.rows(index)
@@ -56,7 +58,7 @@ def audit_ensemble(
     checks: list[AuditCheck | None] = [
         check_temperature(header.temperature_k, header.drawing.get("temperature_k", system.temperature_k)),
         check_values("energy", table.energy[index], fresh, ENERGY_TOLERANCE),
-        _stored_energy(sample.reduced_energy, fresh, same=energy.temperature_k == header.temperature_k),
+        _stored_energy(sample.reduced_energy, fresh, same=same_target and energy.temperature_k == header.temperature_k),
         _domain(reader, system),
     ]
     density = log_density(loaded) if loaded is not None else None

@@ -1,12 +1,14 @@
 """The rows of a reweighting: energies computed in shards that a resumed run finds again, variables, states, weights."""
 
 import math
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from molgen.arrays import BoolArray, FloatArray, IntArray
+from molgen.analysis.intervals import WeightedRows
+from molgen.arrays import BoolArray, Float32Array, FloatArray, IntArray
 from molgen.energies.base import Energy
 from molgen.ensemble import EnsembleReader
 from molgen.errors import InputError
@@ -21,7 +23,12 @@ from molgen.systems.system import System
 
 @dataclass(frozen=True)
 class RowTable:
-    """One value a draw ``(n,)``: u, log q, log w, the domain flag, the state, and each collective variable."""
+    """One value a draw ``(n,)``: u, log q, log w, the domain flag, the state, and each collective variable.
+
+    ``block`` ``(n,)`` numbers from 0 what is independent of the rest where rows are not: populations, umbrella runs,
+    pieces of a trajectory. None: every row is. ``replicates`` ``(R, n)``: see
+    :class:`molgen.analysis.intervals.WeightedRows`.
+    """
 
     energy: FloatArray
     log_q: FloatArray
@@ -29,6 +36,13 @@ class RowTable:
     in_domain: BoolArray
     label: IntArray
     variables: dict[str, FloatArray]
+    block: IntArray | None = None
+    replicates: Float32Array | None = None
+
+    @property
+    def rows(self) -> WeightedRows:
+        """The normalised weights, in blocks where there are any: what estimates and their intervals are made of."""
+        return WeightedRows.from_log_weight(self.log_weight, self.block, self.replicates)
 
     @property
     def n_out_of_domain(self) -> int:
@@ -54,31 +68,54 @@ def compute_energies(
     shard_rows: int,
     progress: Progress,
     interruption: Interruption,
+    folder: str = "energies",
 ) -> FloatArray:
-    """u ``(n,)`` of all draws in kT, positions exactly as stored; finished shards are read, not computed again.
+    """u ``(n,)`` of all draws in kT, positions exactly as stored; finished shards in ``folder`` are read, not computed.
 
     ``InterruptedRunError`` between two shards if the run should stop.
     """
-    n = len(reader)
+
+    def compute(start: int, stop: int) -> FloatArray:
+        return energy.reduced(reader.slice(start, stop).positions, purpose="reweighting")
+
+    def report(done: int) -> None:
+        progress(ProgressEvent(folder.replace("-", " "), done, len(reader), "draws"))
+
+    return in_shards(run, folder, len(reader), shard_rows, compute, report, interruption)
+
+
+def in_shards(
+    run: RunDirectory,
+    folder: str,
+    n: int,
+    shard_rows: int,
+    compute: Callable[[int, int], FloatArray],
+    report: Callable[[int], None],
+    interruption: Interruption,
+) -> FloatArray:
+    """Values of ``n`` rows, ``compute(start, stop)`` for each shard of them, kept in ``folder`` of the run directory.
+
+    Finished shards are read, not computed again; ``report(stop)`` after each. ``InterruptedRunError`` between two.
+    """
     parts = []
     for number, start in enumerate(range(0, n, shard_rows)):
         stop = min(start + shard_rows, n)
-        name = f"energies/shard-{number:05d}.npy"
+        name = f"{folder}/shard-{number:05d}.npy"
         path = run.path / name
         if not path.exists():
             interruption.check()
-            values = energy.reduced(reader.slice(start, stop).positions, purpose="reweighting")
+            values = compute(start, stop)
             with run.atomic(name) as temporary:
                 np.save(temporary, values, allow_pickle=False)
         parts.append(_read_shard(path, stop - start))
-        progress(ProgressEvent("energies", stop, n, "draws"))
+        report(stop)
     return np.concatenate(parts)
 
 
 def _read_shard(path: Path, rows: int) -> FloatArray:
     values = np.load(path, allow_pickle=False)
-    if values.shape != (rows,):
-        raise InputError(f"{path} has {values.shape} values, not {rows}.", "Remove the run directory and start again.")
+    if len(values) != rows:
+        raise InputError(f"{path} has {len(values)} values, not {rows}.", "Remove the run directory and start again.")
     return np.asarray(values, dtype=np.float64)
 
 
@@ -106,8 +143,13 @@ def build_table(reader: EnsembleReader, system: System, states: StateSet, energy
     return RowTable(energy, log_q, log_weights(energy, log_q, in_domain), in_domain, label, variables)
 
 
-def save_table(run: RunDirectory, table: RowTable, states: StateSet) -> None:
-    """``weights.h5``: log_weight, reduced_energy, log_q, in_domain, state (index), state_names, and /cv/<name>."""
+def save_table(
+    run: RunDirectory, table: RowTable, states: StateSet, more: Mapping[str, IntArray] | None = None
+) -> None:
+    """``weights.h5``: log_weight, reduced_energy, log_q, in_domain, state (index), state_names, and /cv/<name>.
+
+    ``more`` are further columns ``(n,)`` by name.
+    """
     import tables
 
     with run.atomic("weights.h5") as path, tables.open_file(str(path), mode="w", title="molgen weights") as handle:
@@ -116,6 +158,8 @@ def save_table(run: RunDirectory, table: RowTable, states: StateSet) -> None:
         handle.create_array("/", "log_q", obj=table.log_q)
         handle.create_array("/", "in_domain", obj=table.in_domain)
         handle.create_array("/", "state", obj=table.label)
+        for name, column in (more or {}).items():
+            handle.create_array("/", name, obj=column)
         names = [name.encode() for name in states.names] or [b""]
         handle.create_array("/", "state_names", obj=names)
         group = handle.create_group("/", "cv")

@@ -1,6 +1,6 @@
 """What a user can set of a reweighting."""
 
-from pydantic import Field, PositiveInt
+from pydantic import Field, PositiveFloat, PositiveInt
 
 from molgen.settings import Settings
 
@@ -22,6 +22,12 @@ class ProfileSettings(Settings):
     surfaces: tuple[tuple[str, str], ...] = ()
 
 
+class RestraintSettings(Settings):
+    """``theta`` weighs the prior against the data (:mod:`molgen.reweighting.maximum_entropy`); None chooses it."""
+
+    theta: PositiveFloat | None = None
+
+
 class ReweightSettings(Settings):
     """Settings of :func:`molgen.workflows.reweighting.reweight`.
 
@@ -36,3 +42,4 @@ class ReweightSettings(Settings):
     reference_energies: PositiveInt = 10_000
     distances: DistanceSettings = DistanceSettings()
     profiles: ProfileSettings = ProfileSettings()
+    restraints: RestraintSettings = RestraintSettings()

@@ -1,32 +1,32 @@
 """Sample: independent draws of a trained model with their log-density, into an ensemble file."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
 from pydantic import PositiveFloat, PositiveInt
 
-from molgen.bias.parsing import parse_bias
 from molgen.ensemble import Density, Ensemble, EnsembleHeader, EnsembleWriter, Measure
 from molgen.errors import UsageError
 from molgen.interruption import Interruption
 from molgen.models.artifact import LoadedModel, load_model
-from molgen.models.base import DrawOptions, Draws, GenerativeModel
+from molgen.models.base import DrawOptions, Draws
 from molgen.progress import Progress, ProgressEvent, silent
 from molgen.rundir import RunDirectory
 from molgen.sampling.drawing import draw_pieces
+from molgen.sampling.flattening import FlatteningSettings
 from molgen.sampling.guidance import GuidanceSettings
+from molgen.sampling.latent_proposal import LatentSettings
+from molgen.sampling.methods import PushedModel
 from molgen.sampling.pieces import remove_pieces
 from molgen.sampling.tally import Tally
-from molgen.settings import Settings, nearest_hint
+from molgen.settings import Settings
 from molgen.systems.record import system_record
+from molgen.workflows.sampling_bias import AUTO, BiasPlan, Pushed, plan_bias, push
 
 KIND = "sample"
 ENSEMBLE = "ensemble.h5"
-AUTO = "auto"
-METHODS = (AUTO, "guided")
-"""How a bias pushes the draws."""
 
 
 class SamplingSettings(Settings):
@@ -34,8 +34,8 @@ class SamplingSettings(Settings):
 
     ``steps``, ``density`` and ``probes`` are for models that draw along trajectories
     (:class:`molgen.models.base.DrawOptions`); ``steps`` None is the model's own number, ``temperature_k`` None its own
-    temperature, others are for models of several. ``guidance`` says how a bias
-    is applied by ``guided``.
+    temperature, others are for models of several. ``guidance`` and ``latent`` say how a bias is applied by the methods
+    of that name, ``flattening`` how ``auto:CV`` finds one.
     """
 
     piece: PositiveInt | None = None
@@ -44,6 +44,8 @@ class SamplingSettings(Settings):
     probes: PositiveInt = 4
     temperature_k: PositiveFloat | None = None
     guidance: GuidanceSettings = GuidanceSettings()
+    latent: LatentSettings = LatentSettings()
+    flattening: FlatteningSettings = FlatteningSettings()
 
     @property
     def options(self) -> DrawOptions:
@@ -56,7 +58,8 @@ class SamplingResult:
     """What was drawn; ``out_of_domain`` draws are in the file with a flag and will have weight 0.
 
     ``not_finite`` of them have no finite position or density; ``notes`` say in words what a user should know.
-    ``log_q_error`` is the root mean square standard error of log q where it is estimated with noise, else None.
+    ``log_q_error`` is the root mean square standard error of log q where it is estimated with noise, else None;
+    ``evaluations`` are the energies spent on finding a bias.
     """
 
     directory: Path
@@ -71,6 +74,7 @@ class SamplingResult:
     notes: tuple[str, ...] = ()
     bias: str | None = None
     method: str | None = None
+    evaluations: int = 0
 
     def to_json(self) -> dict[str, Any]:
         """The result as plain data."""
@@ -80,19 +84,19 @@ class SamplingResult:
 def plan_sampling(
     model: Path, *, n: int, bias: str | None = None, method: str = AUTO, settings: SamplingSettings | None = None
 ) -> dict[str, Any]:
-    """What :func:`sample` would do: size of the file, memory of one piece (MB); no energy is evaluated."""
+    """What :func:`sample` would do: size of the file, memory of one piece (MB), the most energies a bias costs."""
     loaded, settings = load_model(model), settings or SamplingSettings()
-    chosen, record = _drawn_from(loaded, bias, method, settings)
+    planned = _planned(loaded, bias, method, settings)
     numbers = loaded.system.n_particles * 3
-    piece = settings.piece or chosen.piece
+    piece = settings.piece or planned.piece
     return {
         "system": loaded.system.name,
         "draws": n,
         "pieces": -(-n // piece),
         "density": settings.density,
-        "bias": record["text"] if record else None,
-        "method": record["method"] if record else None,
-        "evaluations": 0,
+        "bias": planned.line,
+        "method": planned.method,
+        "evaluations": planned.evaluations,
         "files": 1,
         "disk_mb": round(n * (4 * numbers + 9) / 1e6, 1),
         "memory_mb": round(piece * (8 * numbers * 40) / 1e6, 1),
@@ -108,16 +112,21 @@ def sample(
     method: str = AUTO,
     settings: SamplingSettings | None = None,
     seed: int | None = None,
+    workers: int = 1,
+    platform: str = "auto",
     progress: Progress = silent,
     interruption: Interruption | None = None,
 ) -> SamplingResult:
     """Draw ``n`` frames of the model in ``model`` into ``output/ensemble.h5``, with log q and the domain flag.
 
     Nothing is left out: a draw outside the system's domain, or one whose trajectory stopped being finite, is written
-    and flagged. Finished pieces are kept, so that the same call continues an interrupted run. With a ``bias`` in one
-    line (:func:`molgen.bias.parsing.parse_bias`) the draws are pushed by it, by ``method`` (:data:`METHODS`):
-    ``guided`` lets its gradient drive a continuous flow; log q is that of what is drawn. ``auto`` takes the one there
-    is.
+    and flagged. Finished pieces are kept, so that the same call continues an interrupted run.
+
+    With a ``bias`` the draws are pushed by it: one line (:func:`molgen.bias.parsing.parse_bias`), the name of a TOML
+    file, or ``auto:CV``, which levels the free-energy profile along a variable and costs energies to find it, computed
+    by ``workers`` processes on ``platform``. ``method`` (:data:`molgen.sampling.methods.METHODS`): ``latent`` adapts
+    the latent distribution of a spline flow, ``guided`` lets the bias's gradient drive a continuous flow; log q is that
+    of what is drawn. ``auto`` takes the one that suits the model, and the notes say which and why.
 
     ``InputError`` for an unusable model, a bias that cannot be read or a model that it cannot push; ``UsageError`` for
     ``n`` < 1 or a choice the model has not; ``InterruptedRunError`` at the time limit and ``PartialError`` if most
@@ -126,24 +135,26 @@ def sample(
     if n < 1:
         raise UsageError(f"{n} draws cannot be made.", "Ask for at least one with -n.")
     loaded, settings = load_model(model), settings or SamplingSettings()
-    chosen, record = _drawn_from(loaded, bias, method, settings)
-    piece = settings.piece or chosen.piece
+    planned = _planned(loaded, bias, method, settings)
+    piece = settings.piece or planned.piece
     config = {
         "model": str(Path(model).resolve()),
         "model_sha256": loaded.sha256,
         "n": n,
-        "settings": {"piece": piece, **settings.options.chosen()}
-        | ({"guidance": settings.guidance.model_dump()} if record else {}),
+        "settings": {"piece": piece, **settings.options.chosen(), **planned.settings},
     }
-    if record:
-        config |= {"bias": record["text"], "method": record["method"]}
+    if planned.line is not None:
+        config |= {"bias": planned.line, "method": planned.method}
+    interruption = interruption or Interruption()
     with RunDirectory.open(output, kind=KIND, config=config, seed=seed) as directory:
         if directory.complete:
             stored = directory.manifest.result
             notes = tuple(stored.get("notes", ()))
             return SamplingResult(**{**stored, "directory": directory.path, "notes": notes})
-        header = _header(loaded, directory.seed, settings.options, record)
-        tally = _draw(chosen, directory, header, n, piece, progress, interruption or Interruption())
+        drawn_at = replace(loaded, temperature_k=settings.temperature_k or loaded.temperature_k)
+        pushed = push(planned, drawn_at, directory, workers, platform, progress, interruption)
+        header = _header(loaded, directory.seed, settings.options, pushed)
+        tally = _draw(pushed.model, directory, header, n, piece, progress, interruption)
         remove_pieces(directory.path)
         result = SamplingResult(
             directory.path,
@@ -155,16 +166,17 @@ def sample(
             tally.not_finite,
             settings.density,
             tally.log_q_error,
-            tally.notes(n),
-            record["text"] if record else None,
-            record["method"] if record else None,
+            (*pushed.notes, *tally.notes(n)),
+            planned.line,
+            planned.method,
+            pushed.evaluations,
         )
         directory.finish(result.to_json())
     return result
 
 
 def _draw(
-    model: GenerativeModel,
+    model: PushedModel,
     directory: RunDirectory,
     header: EnsembleHeader,
     n: int,
@@ -185,35 +197,27 @@ def _draw(
     return tally
 
 
-def _drawn_from(
-    loaded: LoadedModel, bias: str | None, method: str, settings: SamplingSettings
-) -> tuple[GenerativeModel, dict[str, Any] | None]:
-    """What is drawn from, and the record of its bias."""
-    if method not in METHODS:
-        raise UsageError(f"There is no method {method!r}.", nearest_hint(method, METHODS))
-    chosen = loaded.model.with_options(settings.options)
-    if bias is None:
-        if method != AUTO:
-            raise UsageError(f"--method {method} has no bias to apply.", 'Give --bias "harmonic(...)", or no --method.')
-        return chosen, None
-    if settings.density != "exact":
-        raise UsageError(f"A guided flow has no {settings.density} density.", "Leave out --set density=...")
-    from molgen.sampling.guided_flow import bias_record, model_of_record
-
-    record = bias_record(parse_bias(bias, loaded.system), settings.guidance)
-    drawn: Any = model_of_record(chosen, record, loaded.system, "--bias")
-    return drawn, record
+def _planned(loaded: LoadedModel, bias: str | None, method: str, settings: SamplingSettings) -> BiasPlan:
+    """What will be drawn from, so far as it is known before anything is computed."""
+    model = loaded.model.with_options(settings.options)
+    if bias is not None and settings.density != "exact":
+        raise UsageError(f"Biased draws have no {settings.density} density.", "Leave out --set density=...")
+    by_method = {"guided": settings.guidance, "latent": settings.latent}
+    return plan_bias(model, loaded.system, bias, method, by_method, settings.flattening)
 
 
-def _header(loaded: LoadedModel, seed: int, options: DrawOptions, bias: dict[str, Any] | None) -> EnsembleHeader:
+def _header(loaded: LoadedModel, seed: int, options: DrawOptions, pushed: Pushed) -> EnsembleHeader:
+    spent = dict(loaded.training.get("evaluations", {}))
+    if pushed.evaluations:
+        spent["sampling"] = int(spent.get("sampling", 0)) + pushed.evaluations
     return EnsembleHeader(
         system_record=system_record(loaded.system),
         temperature_k=options.temperature_k or loaded.temperature_k,
         measure=cast(Measure, loaded.model.measure),
         model_sha256=loaded.sha256,
         seed=seed,
-        bias=bias,
-        evaluations=loaded.training.get("evaluations", {}),
+        bias=pushed.record,
+        evaluations=spent,
         dim=loaded.system.dim,
         density=options.density,
         drawing=options.chosen(),

@@ -1,4 +1,4 @@
-"""Simulate: molecular dynamics into a run directory of immutable shards, plain or exploring.
+"""Simulate: molecular dynamics into a run directory of immutable shards, plain (under a bias if asked) or exploring.
 
 Every task has its own seed and is defined by the settings alone: the frames are the same with one worker and with
 many, and after an interruption.
@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -21,13 +21,18 @@ from molgen.dynamics.schedule import ExplorePlan, Mode, PlainPlan, SimulationSet
 from molgen.dynamics.starts import starting_structures
 from molgen.energies.platforms import resolve_platform
 from molgen.engines.executors import open_executor
+from molgen.errors import UsageError
 from molgen.interruption import Interruption
 from molgen.progress import Progress, ProgressEvent, silent
 from molgen.rundir import RunDirectory
 from molgen.seeds import child_seed
 from molgen.systems.record import system_record
 from molgen.systems.system import MolecularSystem, System
+from molgen.trajectories.frames import FrameKind
 from molgen.trajectories.shards import read_shard, write_shard
+
+if TYPE_CHECKING:
+    from molgen.bias.base import SumBias
 
 KIND = "simulate"
 _BYTES_PER_COORDINATE = 4
@@ -37,7 +42,8 @@ _BYTES_PER_COORDINATE = 4
 class SimulationResult:
     """What a finished simulation gave; ``rejected_seeds`` hot frames had lost their stereochemistry.
 
-    ``evaluations`` are steps of dynamics, hot ones included; frames of ``kind`` explore give no populations.
+    ``evaluations`` are steps of dynamics, hot ones included; frames of ``kind`` explore give no populations, those of
+    ``kind`` umbrella are at equilibrium under ``bias``.
     """
 
     directory: Path
@@ -48,10 +54,11 @@ class SimulationResult:
     shards: int
     rejected_seeds: int
     evaluations: int
-    kind: Literal["explore", "equilibrium"]
+    kind: FrameKind
     temperature_k: float
     seed: int
     platform: str
+    bias: str | None = None
 
     def to_json(self) -> dict[str, Any]:
         """The result as plain data."""
@@ -71,12 +78,15 @@ class _Run:
     temperature_k: float
     progress: Progress
     interruption: Interruption
+    kind: FrameKind
+    bias: str | None
 
 
 def plan_simulation(
-    system: System, *, mode: Mode, time_ps: float, settings: SimulationSettings | None = None
+    system: System, *, mode: Mode, time_ps: float, bias: str | None = None, settings: SimulationSettings | None = None
 ) -> dict[str, Any]:
     """What :func:`simulate` would do: steps, frames, files and their size, memory of the largest task (MB)."""
+    parsed = _bias(system, mode, bias)
     plan = _plan(system, mode, time_ps, settings or SimulationSettings())
     coordinates = system.n_particles * 3
     if isinstance(plan, ExplorePlan):
@@ -86,6 +96,7 @@ def plan_simulation(
     return {
         "system": system.name,
         "mode": mode,
+        "bias": parsed.text if parsed is not None else None,
         "steps": plan.evaluations,
         "frames": plan.frames,
         "files": shards,
@@ -100,6 +111,7 @@ def simulate(
     *,
     mode: Mode = "explore",
     time_ps: float,
+    bias: str | None = None,
     settings: SimulationSettings | None = None,
     seed: int | None = None,
     workers: int = 1,
@@ -110,12 +122,14 @@ def simulate(
     """Simulate ``system`` for ``time_ps`` in all and keep frames in shards ``frames-0000.h5`` … of ``output``.
 
     *explore* finds states by hot dynamics and samples from each at the target temperature: training data, whose
-    shares are no populations. *plain* is unbiased dynamics in independent chains. The same call again continues an
-    interrupted run. ``UsageError`` if the time is too short, ``InputError`` if ``output`` belongs to another run,
-    ``PartialError`` if a trajectory explodes, ``InterruptedRunError`` at the time limit.
+    shares are no populations. *plain* is dynamics in independent chains, unbiased or under a static ``bias`` in one
+    line (:func:`molgen.bias.parsing.parse_bias`): an umbrella run. The same call again continues an interrupted run.
+    ``UsageError`` if the time is too short or exploring is to be biased, ``InputError`` if ``output`` belongs to
+    another run or the bias cannot be read or followed, ``PartialError`` if a trajectory explodes,
+    ``InterruptedRunError`` at the time limit.
     """
     settings = settings or SimulationSettings()
-    plan = _plan(system, mode, time_ps, settings)
+    plan, parsed = _plan(system, mode, time_ps, settings), _bias(system, mode, bias, settings)
     chosen = resolve_platform(system, platform) if isinstance(system, MolecularSystem) else None
     name = "numpy" if chosen is None else chosen.name
     config = {
@@ -126,25 +140,30 @@ def simulate(
         "settings": settings.model_dump(),
         "platform": name,
     }
+    kind: FrameKind = "explore" if mode == "explore" else "equilibrium"
+    if parsed is not None:
+        kind, config["bias"] = "umbrella", parsed.text
+    propagator = open_propagator(system, settings, platform=name, bias=parsed)
     with RunDirectory.open(output, kind=KIND, config=config, seed=seed) as directory:
         if directory.complete:
             return SimulationResult(**{**directory.manifest.result, "directory": directory.path})
         directory.record(platform=name, step_ms=chosen.step_ms if chosen else {})
         directory.write_json("system.json", system_record(system))
         with open_executor(workers) as executor:
-            propagator = open_propagator(system, settings, platform=name)
             stop = interruption or Interruption()
             target = settings.target_k(system)
-            run = _Run(system, propagator, directory, executor, workers, name, target, progress, stop)
+            text = parsed.text if parsed is not None else None
+            run = _Run(system, propagator, directory, executor, workers, name, target, progress, stop, kind, text)
             counts = _explore(run, plan) if isinstance(plan, ExplorePlan) else _plain(run, plan)
         result = SimulationResult(
             directory=directory.path,
             system=system.name,
             mode=mode,
-            kind="explore" if mode == "explore" else "equilibrium",
+            kind=kind,
             temperature_k=target,
             seed=directory.seed,
             platform=name,
+            bias=run.bias,
             **counts,
         )
         directory.finish(result.to_json())
@@ -153,6 +172,22 @@ def simulate(
 
 def _plan(system: System, mode: Mode, time_ps: float, settings: SimulationSettings) -> ExplorePlan | PlainPlan:
     return (plan_explore if mode == "explore" else plan_plain)(system, settings, time_ps)
+
+
+def _bias(system: System, mode: Mode, text: str | None, settings: SimulationSettings) -> "SumBias | None":
+    """The bias of an umbrella run."""
+    if text is None:
+        return None
+    if mode == "explore":
+        raise UsageError("Exploring cannot be biased.", "Give --plain with --bias, or leave the bias out.")
+    if settings.target_k(system) != system.temperature_k:
+        raise UsageError(
+            "A bias is in kT at the system's temperature, and another was asked for.",
+            "Leave --temperature out, or set temperature_k in the system.toml.",
+        )
+    from molgen.bias.parsing import parse_bias
+
+    return parse_bias(text, system)
 
 
 def _explore(run: _Run, plan: ExplorePlan) -> dict[str, Any]:
@@ -237,7 +272,8 @@ def _write_shards(
     for index, frames in _in_parallel(run, _segment_task, tasks):
         lineage = np.repeat(np.asarray(lineages(index), dtype=np.int64), frames.shape[1])
         flat = frames.reshape(-1, *frames.shape[2:])
-        write_shard(_shard_path(run, index), flat, lineage, run.system, run.temperature_k)
+        kelvin = run.temperature_k
+        write_shard(_shard_path(run, index), flat, lineage, run.system, kelvin, kind=run.kind, bias=run.bias)
         done = sum(_shard_path(run, other).exists() for other in range(total))
         run.progress(ProgressEvent(stage, done, total, "shards"))
 

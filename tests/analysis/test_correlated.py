@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from molgen.analysis.correlated import blocks, statistical_inefficiency
+from molgen.analysis.correlated import blocks, independent_rows, statistical_inefficiency
 
 
 def _autoregressive(n: int, rho: float, seed: int) -> np.ndarray:
@@ -44,3 +44,22 @@ def test_block_errors_of_correlated_data_are_right() -> None:
     rows = WeightedRows.from_log_weight(np.zeros(len(x)), blocks(np.zeros(len(x), dtype=np.int64), [x]))
     expected = np.sqrt(19 / 20_000 / (1 - 0.81))
     assert rows.standard_error(mean_influence(rows, x)[1]) == pytest.approx(expected, rel=0.35)
+
+
+def test_thinned_rows_keep_order_and_come_in_blocks_of_one_lineage() -> None:
+    x = _autoregressive(8000, 0.8, 3)
+    lineage = np.repeat([0, 1], 4000)
+    thinned = independent_rows(lineage, [x])
+    # g = (1 + 0.8) / (1 - 0.8) = 9 for this process.
+    assert thinned.inefficiency == pytest.approx(9.0, rel=0.25)
+    assert np.all(np.diff(thinned.index) > 0)
+    sizes = np.bincount(thinned.block)
+    assert sizes.max() == 5
+    for block in range(len(sizes)):
+        assert len(np.unique(lineage[thinned.index[thinned.block == block]])) == 1
+
+
+def test_few_rows_still_give_five_blocks() -> None:
+    thinned = independent_rows(np.zeros(12, dtype=np.int64), [])
+    assert thinned.index.tolist() == list(range(12))
+    assert len(np.unique(thinned.block)) >= 5

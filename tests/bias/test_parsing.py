@@ -77,6 +77,7 @@ def test_the_default_ramp_is_a_fifth_of_the_width() -> None:
         ("harmonic(phi, center=60deg, k=-5 kT/rad^2)", "not above zero", "positive"),
         ("harmonic(phi, center=60deg, k=0)", "not above zero", "positive"),
         ("harmonic(phi, center=200deg, k=5 kT/rad^2)", "outside the range of phi", "-180deg to 180deg"),
+        ("harmonic(phi, center=60rad, k=5 kT/rad^2)", "outside the range of phi", "-180deg to 180deg"),
         ("linear(phi, slope=5 kT/rad)", "phi is periodic", "harmonic(phi"),
         ("flat-bottom(phi, center=0, width=190deg, k=5 kT/rad^2)", "the whole circle", "180deg"),
         ("flat-bottom(phi, center=0, width=0, k=5 kT/rad^2)", "not above zero", "positive"),

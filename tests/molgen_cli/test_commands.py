@@ -46,6 +46,40 @@ def test_simulate_is_plain_unless_asked(workflows: Any, molgen_command: Command)
     assert workflows.calls[0][2]["seed"] is None
 
 
+def test_simulate_passes_the_bias(workflows: Any, molgen_command: Command) -> None:
+    line = "harmonic(phi, center=60deg, k=50 kJ/mol/rad^2)"
+    assert molgen_command(*COMMANDS["simulate"], "--bias", line) == 0
+    assert molgen_command(*COMMANDS["simulate"], "--bias", line, "--dry-run") == 0
+    assert [(options["bias"], options["mode"]) for _, _, options in workflows.calls] == [(line, "plain")] * 2
+
+
+def test_reweight_passes_target_and_restraints_and_prints_what_they_give(
+    workflows: Any, molgen_command: Command, capsys: Captured
+) -> None:
+    ends = {"value": 0.3, "low": 0.25, "high": 0.35}
+    workflows.result["target"] = {
+        "system": "nmr",
+        "drawn_system": "ala",
+        "states": {"left": {"value": 1.26, "low": 1.15, "high": 1.37, "verdict": "caution"}},
+        "pairs": {},
+    }
+    workflows.result["restraints"] = {
+        "observables": {"J": {"mean": 6.6, "error": 0.3, "before": ends, "after": None}},
+        "populations": {"left": {"before": ends, "after": ends}},
+        "theta": 1.0,
+        "chi2_before": 2.5,
+        "likelihood": {"system": "nmr", "drawn_system": "ala", "log_bayes_factor": 2.68, "error": 0.25},
+    }
+    options = ("--temperature", "310", "--system", "other.toml", "--restrain", "o.csv", "--observables", "v.npz")
+    assert molgen_command(*COMMANDS["reweight"], *options) == 0
+    ((_, _, given),) = workflows.calls
+    assert (given["temperature_k"], given["system"]) == (310.0, "other.toml")
+    assert (given["restrain"], given["observables"]) == (Path("o.csv"), Path("v.npz"))
+    text = capsys.readouterr().out
+    for shown in ("1.26 [1.15, 1.37]", "6.6 ± 0.3", "0.3000 [0.2500, 0.3500]", "theta: 1", "2.68 ± 0.25"):
+        assert shown in text
+
+
 def test_train(workflows: Any, molgen_command: Command) -> None:
     assert molgen_command(*COMMANDS["train"], "--set", "bins=16", "--max-time", "30m") == 0
     ((name, arguments, options),) = workflows.calls
@@ -113,7 +147,7 @@ def test_sample_passes_the_bias(workflows: Any, molgen_command: Command) -> None
 def test_reweight_prints_table_verdict_and_report(workflows: Any, molgen_command: Command, capsys: Captured) -> None:
     assert molgen_command(*COMMANDS["reweight"], "--reference", "md-long", "--model", "m") == 0
     ((name, arguments, options),) = workflows.calls
-    assert (name, arguments) == ("reweight", (Path("ensemble"), Path("out")))
+    assert (name, arguments) == ("reweight", ([Path("ensemble")], Path("out")))
     assert (options["reference"], options["model"]) == (Path("md-long"), Path("m"))
     text = capsys.readouterr().out
     for shown in (
@@ -274,3 +308,22 @@ def test_progress_and_signals_are_back_to_normal_afterwards(workflows: Any, molg
     before = signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM), sys.excepthook
     assert molgen_command(*COMMANDS["sample"]) == 0
     assert (signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM), sys.excepthook) == before
+
+
+def test_reweight_takes_several_ensembles_and_shows_them(
+    workflows: Any, molgen_command: Command, capsys: Captured
+) -> None:
+    window = {"name": "w60", "kind": "equilibrium", "bias": "harmonic(phi)", "n": 120, "frames": 1840}
+    plain = {"name": "draws", "kind": "model", "bias": None, "n": 4000}
+    carried = {"weight_share": 0.4, "ess": 90.0}
+    workflows.result |= {
+        "method": "MBAR",
+        "ensembles": [plain | carried, window | carried],
+        "overlap": {"weakest": 0.12},
+    }
+    assert molgen_command("reweight", "draws", "w60", "-o", "out") == 0
+    ((_, arguments, _),) = workflows.calls
+    assert arguments == ([Path("draws"), Path("w60")], Path("out"))
+    printed = capsys.readouterr().out
+    for words in ("joined by MBAR", "12.0 %", "120 of 1840", "harmonic(phi)"):
+        assert words in printed

@@ -26,6 +26,11 @@ COMMANDS = {
     "sample": (sampling, ("sample", "model", "-o", "out")),
     "reweight": (reweighting, ("reweight", "ensemble", "-o", "out")),
     "shoot": (shooting, ("committor", "shoot", "ala", "md1", "-o", "out")),
+    "target": (
+        reweighting,
+        ("reweight", "e", "-o", "out", "--temperature", "310", "--system", "s.toml", "--restrain", "o.csv"),
+    ),
+    "umbrella": (simulation, ("simulate", "ala", "--plain", "--time", "5ns", "--bias", "harmonic(phi)", "-o", "out")),
     "demo": (demonstration, ("demo",)),
     "evaluate": (evaluation, ("evaluate", "model", "md", "--forces", "--noise", "0.01")),
     "export": (exporting, ("export", "result", "-o", "out.xtc", "-n", "5")),

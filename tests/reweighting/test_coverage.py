@@ -64,3 +64,15 @@ def test_the_guard_of_training_reaches_the_verdict() -> None:
     assert both.by == "reference and training frames"
     assert len(both.missing) == 2
     assert merge(Coverage(False), from_training({"states": [good]})).by == "training frames"
+
+
+def test_a_state_that_another_model_keeps_is_not_lost() -> None:
+    def guard(name: str, passed: bool) -> dict[str, object]:
+        return {"name": name, "passed": passed, "reason": "It was lost."}
+
+    first, second = {"states": [guard("a", False), guard("b", True)]}, {"states": [guard("a", True)]}
+    assert from_training(first).missing == ("state a (It was lost.)",)
+    assert from_training(first, second) == Coverage(True, "training frames", ())
+    assert from_training(first, first).missing == ("state a (It was lost.)",)
+    assert from_training(first, {}).missing == ("state a (It was lost.)",)
+    assert not from_training({}, {}).tested

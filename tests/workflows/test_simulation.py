@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from molgen.dynamics.schedule import SimulationSettings
-from molgen.errors import InputError, InterruptedRunError
+from molgen.errors import InputError, InterruptedRunError, UsageError
 from molgen.interruption import Interruption
 from molgen.progress import ProgressEvent
 from molgen.rundir import read_manifest
@@ -92,3 +92,76 @@ def test_the_plan_says_what_the_run_then_does(tmp_path: Path) -> None:
     plan = plan_simulation(well, mode="explore", time_ps=30.0, settings=settings)
     result = simulate(well, tmp_path / "run", time_ps=30.0, settings=settings, seed=2)
     assert (plan["frames"], plan["files"], plan["steps"]) == (result.frames, result.shards, result.evaluations)
+
+
+BIAS = "harmonic(x,center=0.2, k=30 kT)"
+WINDOW = SimulationSettings(plain_chains=2, piece_ps=4.0, equilibration_ps=1.0, save_every_ps=0.01)
+
+
+@pytest.fixture(scope="module")
+def window(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An umbrella run of the double well."""
+    path = tmp_path_factory.mktemp("window") / "md"
+    simulate(load_system("double-well"), path, mode="plain", time_ps=12.0, bias=BIAS, settings=WINDOW, seed=3)
+    return path
+
+
+def test_an_umbrella_run_says_what_it_is(window: Path) -> None:
+    well = load_system("double-well")
+    manifest = read_manifest(window, "simulate")
+    text = "harmonic(x, center=0.2, k=30 kT)"
+    assert (manifest.result["kind"], manifest.result["bias"], manifest.config["bias"]) == ("umbrella", text, text)
+    frames = read_frames([window], well, biased=True)
+    assert (frames.kind, frames.bias, frames.n_lineages) == ("umbrella", text, 2)
+    assert abs(frames.positions.mean() - 0.2) < 0.2
+    shard = read_frames([window / "frames-0001.h5"], well, biased=True)
+    assert (shard.kind, shard.bias) == ("umbrella", text)
+    assert read_frames([window, window], well, biased=True).kind == "umbrella"
+    assert plan_simulation(well, mode="plain", time_ps=12.0, bias=BIAS, settings=WINDOW)["bias"] == text
+    with pytest.raises(InputError, match="bias"):
+        simulate(well, window, mode="plain", time_ps=12.0, settings=WINDOW)
+
+
+def test_umbrella_frames_are_never_taken_for_others(window: Path, tmp_path: Path) -> None:
+    """Every reader of frames gets them refused in one sentence, whole runs and single shards alike."""
+    from molgen.workflows.checking import check
+    from molgen.workflows.exporting import export
+    from molgen.workflows.frames import open_frames
+    from molgen.workflows.training import train
+
+    well = load_system("double-well")
+    plain = tmp_path / "plain"
+    simulate(well, plain, mode="plain", time_ps=4.0, settings=WINDOW, seed=3)
+    for path in (window, window / "frames-0000.h5"):
+        with pytest.raises(InputError, match="made under the bias harmonic"):
+            read_frames([path], well)
+        with pytest.raises(InputError, match="made under the bias harmonic"):
+            train(well, [path], tmp_path / "model")
+        with pytest.raises(InputError, match="different biases"):
+            read_frames([path, plain], well, biased=True)
+        with pytest.raises(InputError, match="made under the bias harmonic"):
+            open_frames([path], well)  # what evaluate and reweight --reference call
+        assert any("made under the bias" in found.sentence for found in check("double-well", [path]).problems)
+    assert not (tmp_path / "model").exists()
+    with pytest.raises(InputError, match="not the Boltzmann ensemble"):
+        export(window, tmp_path / "x.dcd")
+    written = export(window, tmp_path / "x.dcd", raw=True)
+    assert any("made under the bias" in warning for warning in written.warnings)
+    assert read_frames([plain / "frames-0000.h5"], well, kind="explore").kind == "equilibrium"
+
+
+def test_a_window_of_a_molecule_is_the_same_with_two_workers(system: System, tmp_path: Path) -> None:
+    text = "harmonic(phi, center=60deg, k=50 kJ/mol/rad^2) + flat-bottom(psi, center=0deg, width=90deg, k=9 kT/rad^2)"
+    for name, workers in (("one", 1), ("two", 2)):
+        run(system, tmp_path / name, "plain", bias=text, workers=workers)
+    one, two = (read_frames([tmp_path / name], system, biased=True) for name in ("one", "two"))
+    np.testing.assert_array_equal(one.positions, two.positions)
+    assert one.bias == text.replace("deg", " deg")
+
+
+def test_what_cannot_be_biased_is_refused_and_nothing_is_written(system: System, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="Exploring cannot be biased"):
+        run(system, tmp_path / "x", "explore", bias="harmonic(phi, center=60deg, k=50 kJ/mol/rad^2)")
+    with pytest.raises(InputError, match="no collective variable 'ph'"):
+        run(system, tmp_path / "x", "plain", bias="harmonic(ph, center=60deg, k=50 kJ/mol/rad^2)")
+    assert not (tmp_path / "x").exists()

@@ -27,7 +27,7 @@ def export(
     weighted: Annotated[
         bool, typer.Option("--weighted", help="All frames that have weight, and a CSV file with their weights.")
     ] = False,
-    raw: Annotated[bool, typer.Option("--raw", help="Draws of a sample run as they are, without weights.")] = False,
+    raw: Annotated[bool, typer.Option("--raw", help="Frames of a sample or umbrella run as they are.")] = False,
     conformers: Annotated[
         int | None,
         typer.Option("--conformers", metavar="N", min=1, help="The N most populated conformers instead of frames."),

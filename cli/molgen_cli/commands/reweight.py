@@ -1,7 +1,7 @@
 """`molgen reweight`: weights, populations, free energies and the verdict."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -12,7 +12,13 @@ from molgen_cli.session import guarded_run
 
 
 def reweight(
-    ensemble: Annotated[Path, typer.Argument(metavar="ENSEMBLE", help="Directory of `molgen sample`.")],
+    ensembles: Annotated[
+        list[Path],
+        typer.Argument(
+            metavar="ENSEMBLE...",
+            help="Directories of `molgen sample`, weighed together if there are several; then also of plain dynamics.",
+        ),
+    ],
     output: opt.OutputOption,
     reference: Annotated[
         Path | None,
@@ -26,6 +32,22 @@ def reweight(
         typer.Option(
             "--model", metavar="DIR", help="The ensemble's model, if it was moved; found by itself otherwise."
         ),
+    ] = None,
+    temperature: Annotated[
+        float | None,
+        typer.Option("--temperature", min=1.0, metavar="K", help="Temperature to weigh to, if not the draws' own."),
+    ] = None,
+    system: Annotated[
+        str | None,
+        typer.Option("--system", metavar="SYSTEM", help="Another force field to weigh to: its system.toml."),
+    ] = None,
+    restrain: Annotated[
+        Path | None,
+        typer.Option("--restrain", metavar="CSV", help="Measured averages (name, mean, error, column) to agree with."),
+    ] = None,
+    observables: Annotated[
+        Path | None,
+        typer.Option("--observables", metavar="FILE", help="Values of each draw computed elsewhere: CSV, NPZ, HDF5."),
     ] = None,
     allow_refused: opt.AllowRefusedOption = False,
     allow_noisy_density: Annotated[
@@ -41,22 +63,26 @@ def reweight(
     verbose: opt.VerboseOption = False,
     quiet: opt.QuietOption = False,
 ) -> None:
-    """Reweight ENSEMBLE to the Boltzmann distribution; the ensemble itself is not changed."""
+    """Reweight one or more ENSEMBLES to the Boltzmann distribution; they are not changed themselves."""
     with guarded_run(output, max_time) as interruption:
         from molgen import workflows
 
         settings = workflows.ReweightSettings().with_overrides(overrides or ())
         reading = workflows.ReadingOptions(stride, selection, topology)
+        target: dict[str, Any] = {"system": system, "restrain": restrain, "observables": observables}
         if dry_run:
-            print_plan(workflows.plan_reweighting(ensemble, reference=reference, settings=settings), as_json=as_json)
+            plan = workflows.plan_reweighting(ensembles, reference=reference, **target, settings=settings)
+            print_plan(plan, as_json=as_json)
             return
         with show_progress(quiet=quiet, verbose=verbose) as progress:
             result = workflows.reweight(
-                ensemble,
+                ensembles,
                 output,
                 reference=reference,
                 reading=reading,
                 model=model,
+                temperature_k=temperature,
+                **target,
                 settings=settings,
                 seed=seed,
                 workers=workers,

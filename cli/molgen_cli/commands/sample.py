@@ -20,15 +20,18 @@ def sample(
         typer.Option(
             "--bias",
             metavar="TEXT",
-            help='Push the draws, e.g. "harmonic(phi, center=60deg, k=50 kJ/mol/rad^2)"; weights stay exact.',
+            help='Push the draws, e.g. "harmonic(phi, center=60deg, k=50 kJ/mol/rad^2)" or auto:phi, or a TOML file; '
+            "weights stay exact.",
         ),
     ] = None,
-    method: Annotated[str, typer.Option("--method", help="How the bias pushes: auto or guided.")] = "auto",
+    method: Annotated[str, typer.Option("--method", help="How the bias pushes: auto, latent or guided.")] = "auto",
     temperature: Annotated[
         float | None,
         typer.Option("--temperature", metavar="K", min=1.0, help="In kelvin; for a model trained on several."),
     ] = None,
     seed: opt.SeedOption = None,
+    workers: opt.WorkersOption = opt.DEFAULT_WORKERS,
+    platform: opt.PlatformOption = "auto",
     overrides: opt.SetOption = None,
     max_time: opt.MaxTimeOption = None,
     dry_run: opt.DryRunOption = False,
@@ -54,6 +57,8 @@ def sample(
                 method=method,
                 settings=settings,
                 seed=seed,
+                workers=workers,
+                platform=platform,
                 progress=progress,
                 interruption=interruption,
             )

@@ -30,6 +30,14 @@ def simulate(
         float | None,
         typer.Option("--temperature", metavar="K", min=1.0, help="In kelvin; the system's own by default."),
     ] = None,
+    bias: Annotated[
+        str | None,
+        typer.Option(
+            "--bias",
+            metavar="TEXT",
+            help='Umbrella sampling: plain dynamics under, e.g., "harmonic(phi, center=60deg, k=50 kJ/mol/rad^2)".',
+        ),
+    ] = None,
     seed: opt.SeedOption = None,
     workers: opt.WorkersOption = opt.DEFAULT_WORKERS,
     platform: opt.PlatformOption = "auto",
@@ -40,7 +48,7 @@ def simulate(
     verbose: opt.VerboseOption = False,
     quiet: opt.QuietOption = False,
 ) -> None:
-    """Simulate SYSTEM and keep frames to train on (--explore) or to compare with (--plain)."""
+    """Simulate SYSTEM and keep frames to train on (--explore), to compare with (--plain), or of one window (--bias)."""
     with guarded_run(output, max_time) as interruption:
         from molgen import workflows
         from molgen.systems import load_system
@@ -49,7 +57,7 @@ def simulate(
         loaded = load_system(system)
         mode: Mode = "explore" if explore else "plain"
         if dry_run:
-            plan = workflows.plan_simulation(loaded, mode=mode, time_ps=time, settings=settings)
+            plan = workflows.plan_simulation(loaded, mode=mode, time_ps=time, bias=bias, settings=settings)
             print_plan(plan, as_json=as_json)
             return
         with show_progress(quiet=quiet, verbose=verbose) as progress:
@@ -58,6 +66,7 @@ def simulate(
                 output,
                 mode=mode,
                 time_ps=time,
+                bias=bias,
                 settings=settings,
                 seed=seed,
                 workers=workers,
