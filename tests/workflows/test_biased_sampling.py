@@ -22,7 +22,7 @@ from molgen.workflows.reweight_settings import ReweightSettings
 from molgen.workflows.reweighting import reweight
 from molgen.workflows.sampling import SamplingSettings, plan_sampling, sample
 
-SETTINGS = SamplingSettings().with_overrides(["latent.pilot=2000", "flattening.pilot=1500"])
+SETTINGS = SamplingSettings().with_overrides(["latent.pilot=1200", "flattening.pilot=1500"])
 QUICK = ReweightSettings().with_overrides(["distances.enabled=false", "bootstrap_repeats=20"])
 
 
@@ -55,7 +55,7 @@ BIASES = {
 @pytest.mark.parametrize("name", BIASES)
 def test_free_energies_do_not_depend_on_the_bias(model: Path, tmp_path: Path, name: str) -> None:
     """Within 4 of the stated errors, which are small; the density passes the audit."""
-    result = sample(model, tmp_path / "out", n=6000, bias=BIASES[name], settings=SETTINGS, seed=11)
+    result = sample(model, tmp_path / "out", n=12_000, bias=BIASES[name], settings=SETTINGS, seed=11)
     assert (result.bias, result.method) == (BIASES[name], "latent")
     assert "Method latent: the model is a spline flow" in result.notes[0]
     record = reweight(tmp_path / "out", tmp_path / "result", settings=QUICK, seed=1, allow_refused=True).record
@@ -94,7 +94,7 @@ def altered(source: Path, target: Path, change: Callable[[Any], Any]) -> Path:
 
 def test_faults_are_caught(model: Path, tmp_path: Path) -> None:
     """A forgotten bias, a wrong sign, the bias taken off once more, a record in other units: log q is not that."""
-    sample(model, tmp_path / "out", n=800, bias=BIASES["spring"], settings=SETTINGS, seed=2)
+    sample(model, tmp_path / "out", n=400, bias=BIASES["spring"], settings=SETTINGS, seed=2)
 
     def forgotten(rows: Any) -> Any:
         return replace(rows, header=replace(rows.header, bias=None))
