@@ -82,8 +82,9 @@ def independent_rows(lineage: IntArray, observables: Sequence[FloatArray]) -> Th
     """Of every lineage, whose frames are in time order, one row in g, and blocks of up to ``BLOCK_ROWS`` of these.
 
     g ↔ the largest statistical inefficiency of any observable, about the mean of all lineages: what a short one moves
-    about its own mean hides how slow it is, and one that is trapped would look fast. Rows g apart are still
-    correlated a little, which errors take into account by blocks. There are at least ``MIN_BLOCKS`` where there are as many rows.
+    about its own mean hides how slow it is, and one that is trapped would look fast. Rows g apart are still a little
+    correlated, which errors take into account by blocks. There are at least ``MIN_BLOCKS`` where there are as many
+    rows.
     """
     names, first = np.unique(lineage, return_inverse=True)
     pieces = [np.flatnonzero(first == index) for index in range(len(names))]
