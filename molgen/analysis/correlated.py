@@ -102,7 +102,7 @@ def independent_rows(lineage: IntArray, observables: Sequence[FloatArray]) -> Th
 
 
 def _pooled_inefficiency(series: FloatArray, pieces: Sequence[IntArray]) -> float:
-    """g as :func:`statistical_inefficiency`, of the covariance about the common mean of all ``pieces`` of ``series``."""
+    """g as :func:`statistical_inefficiency`, of the covariance about the common mean of all ``pieces``."""
     x = np.asarray(series, dtype=np.float64) - np.mean(series)
     longest = max(len(rows) for rows in pieces)
     covariance = np.zeros(longest)
