@@ -60,7 +60,7 @@ CASES = {
     "windows of dynamics": Case((), 0, (-1.2, -0.8, -0.4, 0.0, 0.4, 0.8, 1.2), 12.0, 2000),
     "state lost": Case(((-1.0, 0.2), (-0.6, 0.25)), 1500),
 }
-"""``state lost`` has some 1e-8 of its mass beyond the barrier: it must be refused."""
+"""``state lost`` never reaches the right minimum, six widths from its models: it must be refused."""
 
 
 def potential(x: np.ndarray, system: System) -> np.ndarray:

@@ -31,7 +31,13 @@ def statistical_inefficiency(series: FloatArray) -> float:
     size = 1 << (2 * n - 1).bit_length()
     spectrum = np.fft.rfft(x, size)
     covariance = np.fft.irfft(spectrum * np.conj(spectrum), size)[:n] / n
-    if covariance[0] <= 1e-300:
+    return _initial_positive_sum(covariance)
+
+
+def _initial_positive_sum(covariance: FloatArray) -> float:
+    """g from the covariance at lags 0, 1, … ``(n,)``."""
+    n = len(covariance)
+    if n < 4 or covariance[0] <= 1e-300:
         return 1.0
     rho = covariance / covariance[0]
     pairs = rho[: n - n % 2].reshape(-1, 2).sum(axis=1)
@@ -75,15 +81,15 @@ class Thinned:
 def independent_rows(lineage: IntArray, observables: Sequence[FloatArray]) -> Thinned:
     """Of every lineage, whose frames are in time order, one row in g, and blocks of up to ``BLOCK_ROWS`` of these.
 
-    g ↔ the largest statistical inefficiency of any observable in the lineage. Rows g apart are still correlated a
-    little, which errors take into account by blocks. There are at least ``MIN_BLOCKS`` where there are as many rows.
+    g ↔ the largest statistical inefficiency of any observable, about the mean of all lineages: what a short one moves
+    about its own mean hides how slow it is, and one that is trapped would look fast. Rows g apart are still a little
+    correlated, which errors take into account by blocks. There are at least ``MIN_BLOCKS`` where there are as many
+    rows.
     """
     names, first = np.unique(lineage, return_inverse=True)
-    kept = []
-    for index in range(len(names)):
-        rows = np.flatnonzero(first == index)
-        slowest = max((statistical_inefficiency(x[rows]) for x in observables), default=1.0)
-        kept.append(rows[np.arange(0.0, len(rows), slowest).astype(np.int64)])
+    pieces = [np.flatnonzero(first == index) for index in range(len(names))]
+    slowest = max((_pooled_inefficiency(x, pieces) for x in observables), default=1.0)
+    kept = [rows[np.arange(0.0, len(rows), slowest).astype(np.int64)] for rows in pieces]
     total = sum(len(rows) for rows in kept)
     length = max(1, min(BLOCK_ROWS, total // MIN_BLOCKS))
     blocks, number = [], 0
@@ -93,3 +99,15 @@ def independent_rows(lineage: IntArray, observables: Sequence[FloatArray]) -> Th
     chosen, block = np.concatenate(kept).astype(np.int64), np.concatenate(blocks).astype(np.int64)
     order = np.argsort(chosen)
     return Thinned(chosen[order], block[order], len(lineage) / total)
+
+
+def _pooled_inefficiency(series: FloatArray, pieces: Sequence[IntArray]) -> float:
+    """g as :func:`statistical_inefficiency`, of the covariance about the common mean of all ``pieces``."""
+    x = np.asarray(series, dtype=np.float64) - np.mean(series)
+    longest = max(len(rows) for rows in pieces)
+    covariance = np.zeros(longest)
+    for rows in pieces:
+        size = 1 << (2 * len(rows) - 1).bit_length()
+        spectrum = np.fft.rfft(x[rows], size)
+        covariance[: len(rows)] += np.fft.irfft(spectrum * np.conj(spectrum), size)[: len(rows)]
+    return _initial_positive_sum(covariance)

@@ -63,3 +63,11 @@ def test_few_rows_still_give_five_blocks() -> None:
     thinned = independent_rows(np.zeros(12, dtype=np.int64), [])
     assert thinned.index.tolist() == list(range(12))
     assert len(np.unique(thinned.block)) >= 5
+
+
+def test_trapped_lineages_are_not_taken_for_fast_ones() -> None:
+    """Four lineages about four means: each looks independent by itself, together they know little of the mean."""
+    x = np.random.default_rng(2).normal(size=2000) + np.repeat([0.0, 5.0, -3.0, 2.0], 500)
+    thinned = independent_rows(np.repeat(np.arange(4), 500), [x])
+    assert thinned.inefficiency > 100.0
+    assert independent_rows(np.arange(4).repeat(500), [np.random.default_rng(2).normal(size=2000)]).inefficiency < 2.0
