@@ -46,7 +46,7 @@ def estimate_all(
 
     ``evidence`` is that of an estimate without states; each estimate adds the states it involves.
     """
-    rows = WeightedRows.from_log_weight(table.log_weight)
+    rows = table.rows
     names = states.names
     verdicts: dict[str, Verdict] = {}
     other = populations(reference.rows, reference.label, names) if reference else {}
@@ -107,7 +107,7 @@ def compute_profiles(
     settings: ProfileSettings,
 ) -> dict[str, Any]:
     """1-D profiles along every variable and 2-D ones along pairs, beside the reference's (profiles.json)."""
-    rows = WeightedRows.from_log_weight(table.log_weight)
+    rows = table.rows
     lines = []
     for name, cv in cvs.items():
         (edges,) = _edges((name,), cvs, table, reference, settings.bins_1d)
@@ -180,7 +180,7 @@ def compute_distances(
     generator: np.random.Generator,
 ) -> dict[str, Any] | None:
     """E-W2 (resampled, exact), T-W2 over all periodic variables, Ramachandran divergences; None without reference."""
-    rows = WeightedRows.from_log_weight(table.log_weight)
+    rows = table.rows
     if reference is None or not settings.enabled or not np.any(rows.share > 0.0):
         return None
     finite = np.isfinite(reference.energy)

@@ -5,7 +5,6 @@ from typing import Any
 
 import numpy as np
 
-from molgen.analysis.intervals import WeightedRows
 from molgen.reports.data import EnergyHistograms, Profile1D, Profile2D, ReportData
 from molgen.workflows.reweight_reference import Reference
 from molgen.workflows.reweight_rows import RowTable
@@ -37,7 +36,7 @@ def report_data(
 
 
 def _histograms(table: RowTable, reference: Reference | None) -> EnergyHistograms | None:
-    rows = WeightedRows.from_log_weight(table.log_weight)
+    rows = table.rows
     used = rows.share > 0.0
     if not np.any(used):
         return None

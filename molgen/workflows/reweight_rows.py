@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
+from molgen.analysis.intervals import WeightedRows
 from molgen.arrays import BoolArray, FloatArray, IntArray
 from molgen.energies.base import Energy
 from molgen.ensemble import EnsembleReader
@@ -21,7 +22,11 @@ from molgen.systems.system import System
 
 @dataclass(frozen=True)
 class RowTable:
-    """One value a draw ``(n,)``: u, log q, log w, the domain flag, the state, and each collective variable."""
+    """One value a draw ``(n,)``: u, log q, log w, the domain flag, the state, and each collective variable.
+
+    ``block`` ``(n,)`` numbers from 0 what is independent of the rest where rows are not: populations, umbrella runs,
+    pieces of a trajectory. None: every row is.
+    """
 
     energy: FloatArray
     log_q: FloatArray
@@ -29,6 +34,12 @@ class RowTable:
     in_domain: BoolArray
     label: IntArray
     variables: dict[str, FloatArray]
+    block: IntArray | None = None
+
+    @property
+    def rows(self) -> WeightedRows:
+        """The normalised weights, in blocks where there are any: what estimates and their intervals are made of."""
+        return WeightedRows.from_log_weight(self.log_weight, self.block)
 
     @property
     def n_out_of_domain(self) -> int:
