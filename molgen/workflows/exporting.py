@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from molgen import seeds
-from molgen.analysis.resampling import systematic_resampling
+from molgen.sampling.resampling import systematic_resampling
 from molgen.arrays import BoolArray, FloatArray, IntArray
 from molgen.errors import InputError, RefusedError, UsageError
 from molgen.files import write_atomically
