@@ -113,7 +113,7 @@ def test_sample_passes_the_bias(workflows: Any, molgen_command: Command) -> None
 def test_reweight_prints_table_verdict_and_report(workflows: Any, molgen_command: Command, capsys: Captured) -> None:
     assert molgen_command(*COMMANDS["reweight"], "--reference", "md-long", "--model", "m") == 0
     ((name, arguments, options),) = workflows.calls
-    assert (name, arguments) == ("reweight", (Path("ensemble"), Path("out")))
+    assert (name, arguments) == ("reweight", ([Path("ensemble")], Path("out")))
     assert (options["reference"], options["model"]) == (Path("md-long"), Path("m"))
     text = capsys.readouterr().out
     for shown in (

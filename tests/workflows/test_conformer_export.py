@@ -21,7 +21,7 @@ from molgen.systems.system import System
 from molgen.trajectories.options import ReadingOptions
 from molgen.trajectories.reading import read_frames
 from molgen.units import thermal_energy
-from molgen.workflows import reweighting
+from molgen.workflows import reweight_conclusion
 from molgen.workflows.conformer_export import conformers, plan_conformers
 from molgen.workflows.reweight_settings import ReweightSettings
 from molgen.workflows.reweighting import reweight
@@ -104,7 +104,7 @@ def test_what_cannot_give_conformers_is_refused_and_nothing_is_written(tmp_path:
 def test_a_reweighted_ensemble_has_conformers_unless_its_verdict_is_refused(
     tmp_path: Path, make_draws: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(reweighting, "write_report", lambda _, path: path.write_text("<html></html>"))
+    monkeypatch.setattr(reweight_conclusion, "write_report", lambda _, path: path.write_text("<html></html>"))
     settings = ReweightSettings(audit_rows=8, bootstrap_repeats=20, distances={"enabled": False})
     good = reweight(make_draws(4000).directory, tmp_path / "good", settings=settings, seed=1)
     result = conformers(good.directory, tmp_path / "out")

@@ -14,7 +14,7 @@ from molgen import workflows
 from molgen.ensemble import EnsembleReader
 from molgen.errors import InputError, RefusedError, UsageError
 from molgen.systems.loading import load_system
-from molgen.workflows import reweighting
+from molgen.workflows import reweight_conclusion
 from molgen.workflows.exporting import export, plan_export
 from molgen.workflows.reweight_settings import ReweightSettings
 from molgen.workflows.reweighting import reweight
@@ -27,7 +27,7 @@ def make_result(
     tmp_path: Path, make_draws: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
 ) -> Callable[..., tuple[Path, Path]]:
     """A sample run's directory and that of its reweighting."""
-    monkeypatch.setattr(reweighting, "write_report", lambda _, path: path.write_text("<html></html>"))
+    monkeypatch.setattr(reweight_conclusion, "write_report", lambda _, path: path.write_text("<html></html>"))
 
     def make(n: int = 4000, **mixture: float) -> tuple[Path, Path]:
         draws = make_draws(n, **mixture)

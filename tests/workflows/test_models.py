@@ -19,7 +19,7 @@ from molgen.systems.loading import load_system
 from molgen.training.settings import TrainingSettings
 from molgen.training.table import TRAININGS
 from molgen.trajectories.shards import write_shard
-from molgen.workflows import reweighting
+from molgen.workflows import reweight_conclusion, reweight_model
 from molgen.workflows.reweight_settings import ReweightSettings
 from molgen.workflows.reweighting import reweight
 from molgen.workflows.sampling import SamplingSettings, plan_sampling, sample
@@ -168,7 +168,7 @@ CARTESIAN = ["flow-matching", "diffusion"]
 @pytest.mark.parametrize("name", CARTESIAN)
 def test_the_line_of_a_cartesian_model(tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Resumed training gives the same weights, and draws with other steps than the model's pass the audit."""
-    monkeypatch.setattr(reweighting, "write_report", lambda _, path: path.write_text("<html></html>"))
+    monkeypatch.setattr(reweight_conclusion, "write_report", lambda _, path: path.write_text("<html></html>"))
     system = load_system("dw4")
     data = write_pairs(tmp_path / "frames.h5")
     settings = training_settings(system, name).with_overrides(SMALL)
@@ -217,7 +217,7 @@ def test_choices_of_the_draws_stand_in_the_header_and_count_for_the_density(tmp_
     result = sample(model, tmp_path / "out", n=120, settings=SamplingSettings(steps=9), seed=1)
     reader = EnsembleReader(tmp_path / "out" / "ensemble.h5")
     assert reader.header.drawing == {"steps": 9}
-    loaded = reweighting.find_model(result.directory, reader.header, None)
+    loaded = reweight_model.find_model(result.directory, reader.header, None)
     assert loaded is not None
     assert isinstance(loaded.model, Normal)
     assert loaded.model.settings.steps == 9
@@ -228,7 +228,7 @@ def test_choices_of_the_draws_stand_in_the_header_and_count_for_the_density(tmp_
 def test_a_noisy_density_is_refused_unless_allowed_and_never_reliable(
     tmp_path: Path, stand_in: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(reweighting, "write_report", lambda _, path: path.write_text("<html></html>"))
+    monkeypatch.setattr(reweight_conclusion, "write_report", lambda _, path: path.write_text("<html></html>"))
     model = trained(tmp_path, stand_in)
     settings = SamplingSettings(density="hutchinson", probes=4)
     draws = sample(model, tmp_path / "ensemble", n=400, settings=settings, seed=5)
@@ -258,7 +258,7 @@ def test_a_noisy_density_is_refused_unless_allowed_and_never_reliable(
 def test_draws_that_explode_are_kept_flagged_and_counted(
     tmp_path: Path, stand_in: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(reweighting, "write_report", lambda _, path: path.write_text("<html></html>"))
+    monkeypatch.setattr(reweight_conclusion, "write_report", lambda _, path: path.write_text("<html></html>"))
     model = trained(tmp_path, stand_in, "flow.lose=0.1")
     draws = sample(model, tmp_path / "ensemble", n=200, seed=5)
     (rows,) = EnsembleReader(tmp_path / "ensemble" / "ensemble.h5").chunks(1000)

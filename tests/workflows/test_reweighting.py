@@ -16,7 +16,7 @@ from molgen.models.artifact import LoadedModel
 from molgen.rundir import read_manifest, sha256_file
 from molgen.systems.loading import load_system
 from molgen.trajectories.frames import FrameSet
-from molgen.workflows import reweight_model, reweighting
+from molgen.workflows import reweight_conclusion, reweight_model
 from molgen.workflows.reweight_settings import ReweightSettings
 from molgen.workflows.reweighting import plan_reweighting, reweight
 
@@ -32,7 +32,7 @@ SETTINGS = ReweightSettings(shard_rows=2000, distances={"energy_points": 2000, "
 def _no_model_and_no_figures(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> None:
     """No model is found unless a test gives one; drawing figures takes seconds, so only one test does it."""
     if request.node.name != "test_known_answers_files_and_keys":
-        monkeypatch.setattr(reweighting, "write_report", lambda _, path: path.write_text("<html></html>"))
+        monkeypatch.setattr(reweight_conclusion, "write_report", lambda _, path: path.write_text("<html></html>"))
 
     def load(path: Path) -> Any:
         raise InputError(f"{path} holds no model.")

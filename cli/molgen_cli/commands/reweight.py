@@ -12,7 +12,13 @@ from molgen_cli.session import guarded_run
 
 
 def reweight(
-    ensemble: Annotated[Path, typer.Argument(metavar="ENSEMBLE", help="Directory of `molgen sample`.")],
+    ensembles: Annotated[
+        list[Path],
+        typer.Argument(
+            metavar="ENSEMBLE...",
+            help="Directories of `molgen sample`, weighed together if there are several; then also of plain dynamics.",
+        ),
+    ],
     output: opt.OutputOption,
     reference: Annotated[
         Path | None,
@@ -41,18 +47,18 @@ def reweight(
     verbose: opt.VerboseOption = False,
     quiet: opt.QuietOption = False,
 ) -> None:
-    """Reweight ENSEMBLE to the Boltzmann distribution; the ensemble itself is not changed."""
+    """Reweight one or more ENSEMBLES to the Boltzmann distribution; they are not changed themselves."""
     with guarded_run(output, max_time) as interruption:
         from molgen import workflows
 
         settings = workflows.ReweightSettings().with_overrides(overrides or ())
         reading = workflows.ReadingOptions(stride, selection, topology)
         if dry_run:
-            print_plan(workflows.plan_reweighting(ensemble, reference=reference, settings=settings), as_json=as_json)
+            print_plan(workflows.plan_reweighting(ensembles, reference=reference, settings=settings), as_json=as_json)
             return
         with show_progress(quiet=quiet, verbose=verbose) as progress:
             result = workflows.reweight(
-                ensemble,
+                ensembles,
                 output,
                 reference=reference,
                 reading=reading,
