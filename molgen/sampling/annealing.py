@@ -20,7 +20,7 @@ import torch
 from pydantic import Field, PositiveInt
 
 from molgen import weights
-from molgen.arrays import FloatArray
+from molgen.arrays import FloatArray, IntArray
 from molgen.errors import InputError
 from molgen.sampling.latent_target import LatentTarget, Points
 from molgen.sampling.moves import move
@@ -89,6 +89,12 @@ class History:
     acceptance: tuple[float, ...]
     ancestors: int
     evaluations: int
+
+    @classmethod
+    def from_json(cls, record: dict[str, Any]) -> Self:
+        """Read the plain data of a history."""
+        values: dict[str, Any] = {key: tuple(v) if isinstance(v, list) else v for key, v in record.items()}
+        return cls(**values)
 
 
 @dataclass(frozen=True)
@@ -207,7 +213,7 @@ def run_population(
 
 def _resampled(
     points: Points, log_share: FloatArray, below: float, generator: torch.Generator
-) -> tuple[Points, FloatArray, FloatArray | None]:
+) -> tuple[Points, FloatArray, IntArray | None]:
     """Particles with equal shares where their effective number is below a part of them, and the rows they came from."""
     log_share = log_share - weights.log_sum_exp(log_share)
     n = len(points)
@@ -215,7 +221,7 @@ def _resampled(
         return points, log_share, None
     start = np.random.default_rng(int(torch.randint(2**62, (1,), generator=generator).item()))
     rows = systematic_resampling(weights.normalised(log_share), n, start)
-    return points.take(torch.as_tensor(rows)), np.full(n, -math.log(n)), rows
+    return points.take(torch.as_tensor(rows)), np.full(n, -math.log(n), dtype=np.float64), rows
 
 
 def preconditioner(target: LatentTarget, points: Points, log_share: FloatArray, t: float) -> torch.Tensor:
@@ -228,10 +234,11 @@ def preconditioner(target: LatentTarget, points: Points, log_share: FloatArray, 
     share = torch.as_tensor(weights.normalised(log_share))
     gradient = target.gradient(points, t)
     n, d = gradient.shape
-    length = gradient.norm(dim=1, keepdim=True)
+    length = torch.linalg.vector_norm(gradient, dim=1, keepdim=True)
     longest = 3.0 * length[share > 0.0].median()
     gradient = gradient * (longest / torch.maximum(length, longest)).nan_to_num(1.0)
     fisher = (gradient * (n * share)[:, None]).T @ gradient
     fisher = (fisher + d * torch.eye(d, dtype=torch.float64)) / (n + d)
     lower = torch.linalg.cholesky(fisher)
-    return torch.linalg.inv(lower).T.contiguous()
+    shape: torch.Tensor = torch.linalg.inv(lower).T.contiguous()
+    return shape

@@ -126,8 +126,8 @@ class LatentTarget:
 
     def evaluate(self, z: torch.Tensor, order: torch.Tensor) -> Points:
         """Densities and slopes at ``z`` (n, d) with labels ``order`` (n, N); one evaluation of the energy a row."""
-        pairs = zip(z.split(ROWS), order.split(ROWS), strict=True)
-        return Points.joined([self._evaluate(*pair) for pair in pairs])
+        pieces = [slice(start, start + ROWS) for start in range(0, len(z), ROWS)]
+        return Points.joined([self._evaluate(z[piece], order[piece]) for piece in pieces])
 
     def _evaluate(self, z: torch.Tensor, order: torch.Tensor) -> Points:
         with torch.enable_grad():

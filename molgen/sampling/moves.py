@@ -10,10 +10,11 @@ third of a step shears space, so that the map keeps volumes, and it goes back al
 H = −ln π_t + |p|²/2, detailed balance therefore holds exactly, whatever the length of the steps (S. Duane et al., Phys.
 Lett. B 195, 216 (1987), doi:10.1016/0370-2693(87)91197-X). That G = ∇ ln π_t makes moves likely to be accepted is all
 that depends on it: splines whose slope jumps, an energy that is not finite somewhere on the way, or a gradient that is
-cut (below) cost efficiency and nothing else. One step is the Metropolis-adjusted Langevin algorithm. Angles are wrapped,
-which is again a map of the torus onto itself.
+cut (below) cost efficiency and nothing else. One step is the Metropolis-adjusted Langevin algorithm. Wrapping angles is
+again a map of the torus onto itself.
 """
 
+import math
 from dataclasses import dataclass
 
 import torch
@@ -38,7 +39,9 @@ class Moved:
 def move(
     target: LatentTarget, points: Points, t: float, steps: torch.Tensor, leapfrogs: int, generator: torch.Generator
 ) -> Moved:
-    """One move of every particle under π_t; ``steps`` (d, d) is h·A."""
+    """One move of every particle under π_t; ``steps`` (d, d) is h·A, ``ValueError`` for another shape."""
+    if steps.shape != (points.z.shape[1],) * 2:
+        raise ValueError(f"steps have shape {tuple(steps.shape)} for {points.z.shape[1]} latent numbers")
     momentum = torch.randn(points.z.shape, generator=generator, dtype=torch.float64)
     jitter = 1.0 + JITTER * (2.0 * torch.rand(len(points), 1, generator=generator, dtype=torch.float64) - 1.0)
     chance = torch.rand(len(points), generator=generator, dtype=torch.float64)
@@ -76,6 +79,7 @@ def leapfrog(
 
 def _drive(target: LatentTarget, points: Points, t: float) -> torch.Tensor:
     gradient = target.gradient(points, t)
-    longest = MAX_SLOPE * gradient.shape[1] ** 0.5
-    length = gradient.norm(dim=1, keepdim=True)
-    return gradient * (longest / length.clamp(min=longest))
+    longest = MAX_SLOPE * math.sqrt(gradient.shape[1])
+    length = torch.linalg.vector_norm(gradient, dim=1, keepdim=True)
+    cut: torch.Tensor = gradient * (longest / length.clamp(min=longest))
+    return cut

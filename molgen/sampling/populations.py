@@ -141,8 +141,7 @@ def _read_population(path: Path, size: int) -> KeptPopulation | None:
     """The population in ``path``; None if there is none, or none of ``size`` particles that can be read."""
     try:
         arrays, record = _read(path)
-        history = History(**{key: tuple(v) if isinstance(v, list) else v for key, v in record.items()})
-        found = KeptPopulation(**arrays, history=history)
+        found = KeptPopulation(**arrays, history=History.from_json(record))
     except _UNREADABLE:
         return None
     return found if all(len(column) == size for column in arrays.values()) else None

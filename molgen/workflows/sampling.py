@@ -1,5 +1,6 @@
 """Sample: independent draws of a trained model with their log-density, into an ensemble file."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
@@ -15,18 +16,20 @@ from molgen.models.artifact import LoadedModel, load_model
 from molgen.models.base import DrawOptions, Draws, GenerativeModel
 from molgen.progress import Progress, ProgressEvent, silent
 from molgen.rundir import RunDirectory
+from molgen.sampling.annealing import AnnealingSettings
 from molgen.sampling.drawing import draw_pieces
 from molgen.sampling.guidance import GuidanceSettings
 from molgen.sampling.pieces import remove_pieces
 from molgen.sampling.tally import Tally
 from molgen.settings import Settings, nearest_hint
 from molgen.systems.record import system_record
+from molgen.workflows.annealing import ANNEALED, anneal, check_annealing
 
 KIND = "sample"
 ENSEMBLE = "ensemble.h5"
 AUTO = "auto"
-METHODS = (AUTO, "guided")
-"""How a bias pushes the draws."""
+METHODS = (AUTO, "guided", ANNEALED)
+"""How a bias pushes the draws; ``annealed`` needs none."""
 
 
 class SamplingSettings(Settings):
@@ -34,7 +37,7 @@ class SamplingSettings(Settings):
 
     ``steps``, ``density`` and ``probes`` are for models that draw along trajectories
     (:class:`molgen.models.base.DrawOptions`); ``steps`` None is the model's own number. ``guidance`` says how a bias
-    is applied by ``guided``.
+    is applied by ``guided``, ``annealing`` how ``annealed`` goes from the model to the target.
     """
 
     piece: PositiveInt | None = None
@@ -42,6 +45,7 @@ class SamplingSettings(Settings):
     density: Density = "exact"
     probes: PositiveInt = 4
     guidance: GuidanceSettings = GuidanceSettings()
+    annealing: AnnealingSettings = AnnealingSettings()
 
     @property
     def options(self) -> DrawOptions:
@@ -55,6 +59,7 @@ class SamplingResult:
 
     ``not_finite`` of them have no finite position or density; ``notes`` say in words what a user should know.
     ``log_q_error`` is the root mean square standard error of log q where it is estimated with noise, else None.
+    ``annealing`` are the figures of annealed populations (:func:`molgen.workflows.annealing.summary`).
     """
 
     directory: Path
@@ -69,6 +74,7 @@ class SamplingResult:
     notes: tuple[str, ...] = ()
     bias: str | None = None
     method: str | None = None
+    annealing: Mapping[str, Any] | None = None
 
     def to_json(self) -> dict[str, Any]:
         """The result as plain data."""
@@ -78,8 +84,13 @@ class SamplingResult:
 def plan_sampling(
     model: Path, *, n: int, bias: str | None = None, method: str = AUTO, settings: SamplingSettings | None = None
 ) -> dict[str, Any]:
-    """What :func:`sample` would do: size of the file, memory of one piece (MB); no energy is evaluated."""
+    """What :func:`sample` would do: size of the file, memory of one piece (MB); no energy is evaluated.
+
+    ``annealed`` spends at least the evaluations given; how many temperatures it needs only its pilot tells.
+    """
     loaded, settings = load_model(model), settings or SamplingSettings()
+    if method == ANNEALED:
+        return _plan_annealing(loaded, n, bias, settings)
     chosen, record = _drawn_from(loaded, bias, method, settings)
     numbers = loaded.system.n_particles * 3
     piece = settings.piece or chosen.piece
@@ -97,6 +108,23 @@ def plan_sampling(
     }
 
 
+def _plan_annealing(loaded: LoadedModel, n: int, bias: str | None, settings: SamplingSettings) -> dict[str, Any]:
+    text = check_annealing(loaded, n, bias, settings.annealing)
+    numbers, chosen = loaded.system.n_particles * 3, settings.annealing
+    return {
+        "system": loaded.system.name,
+        "draws": n,
+        "populations": chosen.populations,
+        "bias": text,
+        "method": ANNEALED,
+        "evaluations_at_least": n * (1 + chosen.moves * chosen.leapfrogs)
+        + chosen.pilot * (1 + chosen.tuning * chosen.leapfrogs),
+        "files": 1,
+        "disk_mb": round(n * (4 * numbers + 41) / 1e6, 1),
+        "memory_mb": round(n / chosen.populations * (8 * numbers * 40) / 1e6, 1),
+    }
+
+
 def sample(
     model: str | Path,
     output: str | Path,
@@ -106,6 +134,8 @@ def sample(
     method: str = AUTO,
     settings: SamplingSettings | None = None,
     seed: int | None = None,
+    workers: int = 1,
+    platform: str = "auto",
     progress: Progress = silent,
     interruption: Interruption | None = None,
 ) -> SamplingResult:
@@ -115,7 +145,9 @@ def sample(
     and flagged. Finished pieces are kept, so that the same call continues an interrupted run. With a ``bias`` in one
     line (:func:`molgen.bias.parsing.parse_bias`) the draws are pushed by it, by ``method`` (:data:`METHODS`):
     ``guided`` lets its gradient drive a continuous flow; log q is that of what is drawn. ``auto`` takes the one there
-    is.
+    is. ``annealed`` takes populations of draws to the physical target, or to the biased one, by forces; they have
+    weights instead of a density (:mod:`molgen.workflows.annealing`). Its energies are shared out over ``workers``
+    processes and computed on ``platform``.
 
     ``InputError`` for an unusable model, a bias that cannot be read or a model that it cannot push; ``UsageError`` for
     ``n`` < 1 or a choice the model has not; ``InterruptedRunError`` at the time limit and ``PartialError`` if most
@@ -124,6 +156,9 @@ def sample(
     if n < 1:
         raise UsageError(f"{n} draws cannot be made.", "Ask for at least one with -n.")
     loaded, settings = load_model(model), settings or SamplingSettings()
+    interruption = interruption or Interruption()
+    if method == ANNEALED:
+        return _anneal(loaded, model, output, n, bias, settings, seed, workers, platform, progress, interruption)
     chosen, record = _drawn_from(loaded, bias, method, settings)
     piece = settings.piece or chosen.piece
     config = {
@@ -137,11 +172,9 @@ def sample(
         config |= {"bias": record["text"], "method": record["method"]}
     with RunDirectory.open(output, kind=KIND, config=config, seed=seed) as directory:
         if directory.complete:
-            stored = directory.manifest.result
-            notes = tuple(stored.get("notes", ()))
-            return SamplingResult(**{**stored, "directory": directory.path, "notes": notes})
+            return _stored(directory)
         header = _header(loaded, directory.seed, settings.options, record)
-        tally = _draw(chosen, directory, header, n, piece, progress, interruption or Interruption())
+        tally = _draw(chosen, directory, header, n, piece, progress, interruption)
         remove_pieces(directory.path)
         result = SamplingResult(
             directory.path,
@@ -156,6 +189,67 @@ def sample(
             tally.notes(n),
             record["text"] if record else None,
             record["method"] if record else None,
+        )
+        directory.finish(result.to_json())
+    return result
+
+
+def _stored(directory: RunDirectory) -> SamplingResult:
+    """The result of a run that was finished before."""
+    stored = directory.manifest.result
+    return SamplingResult(**{**stored, "directory": directory.path, "notes": tuple(stored.get("notes", ()))})
+
+
+def _anneal(
+    loaded: LoadedModel,
+    model: str | Path,
+    output: str | Path,
+    n: int,
+    bias: str | None,
+    settings: SamplingSettings,
+    seed: int | None,
+    workers: int,
+    platform: str,
+    progress: Progress,
+    interruption: Interruption,
+) -> SamplingResult:
+    """:func:`sample` by ``annealed``."""
+    text = check_annealing(loaded, n, bias, settings.annealing)
+    config = {
+        "model": str(Path(model).resolve()),
+        "model_sha256": loaded.sha256,
+        "n": n,
+        "settings": {"annealing": settings.annealing.model_dump()},
+        "platform": platform,
+        "bias": text,
+        "method": ANNEALED,
+    }
+    with RunDirectory.open(output, kind=KIND, config=config, seed=seed) as directory:
+        if directory.complete:
+            return _stored(directory)
+        figures = anneal(
+            loaded,
+            directory,
+            ENSEMBLE,
+            n=n,
+            bias=text,
+            settings=settings.annealing,
+            workers=workers,
+            platform=platform,
+            progress=progress,
+            interruption=interruption,
+        )
+        result = SamplingResult(
+            directory.path,
+            loaded.system.name,
+            n,
+            figures.pop("out_of_domain"),
+            directory.seed,
+            loaded.sha256,
+            notes=figures.pop("notes"),
+            bias=text,
+            method=ANNEALED,
+            annealing=figures,
         )
         directory.finish(result.to_json())
     return result

@@ -66,7 +66,7 @@ def test_detailed_balance(kind: str, leapfrogs: int) -> None:
     """Steps so long that a third of the moves fails; one seed in 5,000 would fail a right move."""
     target, x = _target(kind)
     before = at(target, x)
-    steps = torch.tensor([{"double well": 0.3, "angle": 1.4, "half line": 0.25}[kind]], dtype=torch.float64)
+    steps = torch.tensor([[{"double well": 0.3, "angle": 1.4, "half line": 0.25}[kind]]], dtype=torch.float64)
     moved = move(target, before, 1.0, steps, leapfrogs, torch.Generator().manual_seed(3))
     rate = float(moved.accepted.double().mean())
     assert 0.4 < rate < 0.95
@@ -82,13 +82,14 @@ def test_the_count_shows_a_move_that_is_not_metropolised() -> None:
     before = at(target, x)
     generator = torch.Generator().manual_seed(3)
     momentum = torch.randn(len(x), 1, generator=generator, dtype=torch.float64)
-    after, _ = leapfrog(target, before, momentum, 1.0, torch.full((1, 1), 0.3, dtype=torch.float64), 4)
+    ones = torch.ones(len(x), 1, dtype=torch.float64)
+    after, _ = leapfrog(target, before, momentum, 1.0, 0.3 * ones[:1], ones, 4)
     assert min(_imbalance(before, after)) < FALSE_ALARM
 
 
 @pytest.mark.parametrize("t", [0.0, 0.3])
 def test_the_densities_between_are_kept_too(t: float) -> None:
-    """π_t of two Gaussians is a Gaussian: q = N(0.5, 1.5²), target N(-1, 0.5²). Mean and variance, 5 standard errors."""
+    """π_t of two Gaussians is a Gaussian: q = N(0.5, 1.5²), target N(-1, 0.5²). Five standard errors."""
     target = LatentTarget(AffineMap(1, 0.5, 1.5), NumpyEnergy(1, _shifted))
     precision = (1.0 - t) / 1.5**2 + t / 0.5**2
     mean, width = ((1.0 - t) * 0.5 / 1.5**2 - t / 0.5**2) / precision, precision**-0.5
@@ -96,7 +97,7 @@ def test_the_densities_between_are_kept_too(t: float) -> None:
     x = mean + width * torch.randn(n, 1, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
     points = at(target, x)
     for seed in range(5):
-        steps = torch.full((1,), 1.1 * width / 1.5, dtype=torch.float64)
+        steps = torch.full((1, 1), 1.1 * width / 1.5, dtype=torch.float64)
         points = move(target, points, t, steps, 3, torch.Generator().manual_seed(10 + seed)).points
     moved = points.positions[:, 0, 0]
     assert abs(float(moved.mean()) - mean) < 5 * width / math.sqrt(n)
@@ -113,12 +114,13 @@ def test_leapfrog_goes_back_along_itself_and_keeps_volumes() -> None:
     generator = torch.Generator().manual_seed(1)
     z = torch.cat([3.0 * torch.rand(50, 1, generator=generator), torch.randn(50, 1, generator=generator)], 1).double()
     p = torch.randn(50, 2, generator=generator, dtype=torch.float64)
-    h = torch.tensor([[0.5, 0.2]], dtype=torch.float64)
+    steps = torch.tensor([[0.5, 0.1], [-0.1, 0.2]], dtype=torch.float64)
+    stretch = 0.8 + 0.4 * torch.rand(50, 1, generator=generator, dtype=torch.float64)
     start = target.evaluate(z, torch.zeros(50, 1, dtype=torch.long))
     assert target.gradient(start, 1.0).norm(dim=1).max() > 100.0
-    ended, momentum = leapfrog(target, start, p, 1.0, h, 6)
+    ended, momentum = leapfrog(target, start, p, 1.0, steps, stretch, 6)
     assert (ended.z[:, 0] - z[:, 0]).abs().max() > math.pi
-    back, reversed_momentum = leapfrog(target, ended, -momentum, 1.0, h, 6)
+    back, reversed_momentum = leapfrog(target, ended, -momentum, 1.0, steps, stretch, 6)
     assert (back.z - z).abs().max() < 1e-6
     assert (reversed_momentum + p).abs().max() < 1e-6
 
@@ -130,7 +132,7 @@ def test_leapfrog_goes_back_along_itself_and_keeps_volumes() -> None:
             state = torch.cat([z[:1], p[:1]], 1)
             state[0, k] += sign * delta
             point = target.evaluate(state[:, :2], torch.zeros(1, 1, dtype=torch.long))
-            end, final = leapfrog(target, point, state[:, 2:], 1.0, h, 2)
+            end, final = leapfrog(target, point, state[:, 2:], 1.0, steps, stretch[:1], 2)
             moved.append(torch.cat([end.z, final], 1)[0])
         columns.append((moved[0] - moved[1]) / (2.0 * delta))
     assert abs(abs(float(torch.det(torch.stack(columns)))) - 1.0) < 1e-4
@@ -146,9 +148,9 @@ def test_a_molecule_goes_back_to_where_it_came_from() -> None:
     z = torch.cat([torch.zeros(4, 5), 0.05 * torch.randn(4, 55, generator=generator)], 1).double()
     start = target.evaluate(z, torch.arange(22).expand(4, -1))
     momentum = torch.randn(4, 60, generator=generator, dtype=torch.float64)
-    h = torch.full((1, 60), 0.02, dtype=torch.float64)
-    ended, final = leapfrog(target, start, momentum, 0.1, h, 5)
-    back, reversed_momentum = leapfrog(target, ended, -final, 0.1, h, 5)
+    steps, stretch = 0.02 * torch.eye(60, dtype=torch.float64), torch.ones(4, 1, dtype=torch.float64)
+    ended, final = leapfrog(target, start, momentum, 0.1, steps, stretch, 5)
+    back, reversed_momentum = leapfrog(target, ended, -final, 0.1, steps, stretch, 5)
     assert (ended.z - z).abs().max() > 0.05
     assert (back.z - z).abs().max() < 1e-6
     assert (reversed_momentum + momentum).abs().max() < 1e-5
@@ -159,7 +161,7 @@ def test_particles_without_density_stay_and_none_is_moved_out_of_the_domain() ->
     points = at(target, torch.linspace(-2.0, 2.0, 2001)[:, None])
     dead = torch.isinf(points.log_ratio)
     assert dead.sum() == 1001
-    moved = move(target, points, 0.5, torch.full((1,), 0.4, dtype=torch.float64), 3, torch.Generator().manual_seed(1))
+    moved = move(target, points, 0.5, torch.full((1, 1), 0.4, dtype=torch.float64), 3, torch.Generator().manual_seed(1))
     assert not moved.accepted[dead].any()
     assert moved.accepted[~dead].double().mean() > 0.3
     assert (moved.points.positions[~dead] > 0.0).all()

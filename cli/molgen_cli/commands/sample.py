@@ -23,8 +23,12 @@ def sample(
             help='Push the draws, e.g. "harmonic(phi, center=60deg, k=50 kJ/mol/rad^2)"; weights stay exact.',
         ),
     ] = None,
-    method: Annotated[str, typer.Option("--method", help="How the bias pushes: auto or guided.")] = "auto",
+    method: Annotated[
+        str, typer.Option("--method", help="How draws get to the target: auto, guided, or annealed (with forces).")
+    ] = "auto",
     seed: opt.SeedOption = None,
+    workers: opt.WorkersOption = opt.DEFAULT_WORKERS,
+    platform: opt.PlatformOption = "auto",
     overrides: opt.SetOption = None,
     max_time: opt.MaxTimeOption = None,
     dry_run: opt.DryRunOption = False,
@@ -50,6 +54,8 @@ def sample(
                 method=method,
                 settings=settings,
                 seed=seed,
+                workers=workers,
+                platform=platform,
                 progress=progress,
                 interruption=interruption,
             )
