@@ -144,14 +144,6 @@ def bias_record(bias: SumBias, settings: GuidanceSettings) -> dict[str, Any]:
 
 
 def model_of_record(model: object, record: Mapping[str, Any], system: System, source: str) -> GuidedMixture:
-    """The model that drew an ensemble with this :func:`bias_record`.
-
-    ``InputError`` naming ``source`` for draws that were biased in a way whose density is not known here.
-    """
-    if record.get("method") != GUIDED:
-        raise InputError(
-            f"{source} was drawn with a bias by {record.get('method')!r}, whose density is not known here.",
-            "Draw it again with molgen sample --bias.",
-        )
+    """The model that drew an ensemble with this :func:`bias_record`; see :mod:`molgen.sampling.methods`."""
     settings = GuidanceSettings.parse(dict(record.get("guidance", {})), source=source)
     return GuidedMixture(guided_flow(model, parse_bias(str(record.get("text")), system), settings))

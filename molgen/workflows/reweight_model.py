@@ -11,6 +11,7 @@ from molgen.arrays import FloatArray
 from molgen.ensemble import EnsembleHeader
 from molgen.errors import InputError
 from molgen.rundir import read_manifest
+from molgen.sampling.methods import check_record
 from molgen.systems.record import system_from_record
 
 if TYPE_CHECKING:
@@ -33,11 +34,8 @@ def find_model(ensemble: Path, header: EnsembleHeader, model: Path | None) -> "L
     A model given by the user that cannot be read, or is of another system, is an ``InputError``; one that is merely
     remembered is not.
     """
-    if header.bias is not None and header.bias.get("method") != "guided":
-        raise InputError(
-            f"{ensemble} was drawn with a bias by {header.bias.get('method')!r}, whose density is not known here.",
-            "Draw it again with molgen sample --bias.",
-        )
+    if header.kind == "model" and header.bias is not None:
+        check_record(header.bias, str(ensemble))
     if model is not None:
         loaded = _load(model)
         if loaded.fingerprint != header.system_record["fingerprint"]:
@@ -60,14 +58,14 @@ def find_model(ensemble: Path, header: EnsembleHeader, model: Path | None) -> "L
 
 
 def _as_drawn(loaded: "LoadedModel", header: EnsembleHeader, source: Path) -> "LoadedModel":
-    """The model as it drew the ensemble: with the steps chosen for it and under guidance, but with exact densities."""
+    """The model as it drew the ensemble: with the steps chosen for it and under its bias, but with exact densities."""
     model: Any = loaded.model
     if header.drawing:
         from molgen.models.base import DrawOptions
 
         model = model.with_options(DrawOptions(steps=DrawOptions(**header.drawing).steps))
-    if header.bias is not None:
-        from molgen.sampling.guided_flow import model_of_record
+    if header.kind == "model" and header.bias is not None:
+        from molgen.sampling.methods import model_of_record
 
         model = model_of_record(model, header.bias, loaded.system, str(source))
     return loaded if model is loaded.model else replace(loaded, model=model)

@@ -290,7 +290,8 @@ def _drawn_from(
         return chosen, None
     if settings.density != "exact":
         raise UsageError(f"A guided flow has no {settings.density} density.", "Leave out --set density=...")
-    from molgen.sampling.guided_flow import bias_record, model_of_record
+    from molgen.sampling.guided_flow import bias_record
+    from molgen.sampling.methods import model_of_record
 
     record = bias_record(parse_bias(bias, loaded.system), settings.guidance)
     drawn: Any = model_of_record(chosen, record, loaded.system, "--bias")

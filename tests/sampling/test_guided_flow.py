@@ -13,7 +13,8 @@ from molgen.models.flow_matching import FlowMatching, FlowMatchingSettings
 from molgen.models.spline_flow import SplineFlow, SplineFlowSettings
 from molgen.networks.equivariant import EquivariantSettings
 from molgen.sampling.guidance import GuidanceSettings
-from molgen.sampling.guided_flow import GuidedFlow, GuidedMixture, bias_record, guided_flow, model_of_record
+from molgen.sampling.guided_flow import GuidedFlow, GuidedMixture, bias_record, guided_flow
+from molgen.sampling.methods import METHODS, model_of_record
 from molgen.systems.loading import load_system
 
 SYSTEM = load_system("dw4")
@@ -88,7 +89,9 @@ def test_weights_agree_with_those_of_the_flow_alone(flow: ContinuousFlow, guided
 
 def test_it_is_read_back_from_its_record(flow: ContinuousFlow, guided: GuidedFlow) -> None:
     record = bias_record(guided.bias, guided.guidance)
+    assert "guided" in METHODS
     again = model_of_record(flow, record, SYSTEM, "ensemble")
+    assert isinstance(again, GuidedMixture)
     frames = torch.as_tensor(SYSTEM.positions)[None]
     assert torch.equal(again.guided.log_prob(frames), guided.log_prob(frames))
     with pytest.raises(InputError, match="not known here"):
