@@ -4,8 +4,8 @@
 
 Each case is the double well of the built-in systems with a normal distribution for a model, of which the exact answers
 follow from a grid. Everything adaptive (temperatures, steps, resampling) is done anew for every seed. The quantities
-were named beforehand: ΔF(right->left) and ln Z. Figures of the report are left out, since drawing them takes longer than
-all the rest.
+were named beforehand: ΔF(right->left) and ln Z. Figures of the report are left out, since drawing them takes longer
+than all the rest.
 """
 
 import argparse
@@ -79,9 +79,7 @@ def make_model(directory: Path, case: Case) -> None:
 def one_seed(model: Path, folder: Path, case: Case, seed: int) -> Mapping[str, Any]:
     """result.json of one drawing and its reweighting."""
     settings = workflows.SamplingSettings(annealing={"populations": case.populations, "pilot": 100})
-    workflows.sample(
-        model, folder / "draws", n=case.n, bias=case.bias, method="annealed", settings=settings, seed=seed
-    )
+    workflows.sample(model, folder / "draws", n=case.n, bias=case.bias, method="annealed", settings=settings, seed=seed)
     return workflows.reweight(folder / "draws", folder / "result", seed=seed, allow_refused=True).record
 
 

@@ -47,6 +47,24 @@ def check_annealing(loaded: LoadedModel, n: int, bias: str | None, settings: Ann
     return parse_bias(bias, loaded.system).text if bias is not None else None
 
 
+def plan_annealing(loaded: LoadedModel, n: int, bias: str | None, settings: AnnealingSettings) -> dict[str, Any]:
+    """What :func:`anneal` would do; how many temperatures it needs, and so what it spends, only its pilot tells."""
+    text = check_annealing(loaded, n, bias, settings)
+    numbers = loaded.system.n_particles * 3
+    pilot = settings.pilot * (1 + settings.tuning * settings.leapfrogs)
+    return {
+        "system": loaded.system.name,
+        "draws": n,
+        "populations": settings.populations,
+        "bias": text,
+        "method": ANNEALED,
+        "evaluations_at_least": n * (1 + settings.moves * settings.leapfrogs) + pilot,
+        "files": 1,
+        "disk_mb": round(n * (4 * numbers + 41) / 1e6, 1),
+        "memory_mb": round(n / settings.populations * (8 * numbers * 40) / 1e6, 1),
+    }
+
+
 @one_thread
 def anneal(
     loaded: LoadedModel,

@@ -23,7 +23,7 @@ from molgen.sampling.pieces import remove_pieces
 from molgen.sampling.tally import Tally
 from molgen.settings import Settings, nearest_hint
 from molgen.systems.record import system_record
-from molgen.workflows.annealing import ANNEALED, anneal, check_annealing
+from molgen.workflows.annealing import ANNEALED, anneal, check_annealing, plan_annealing
 
 KIND = "sample"
 ENSEMBLE = "ensemble.h5"
@@ -90,7 +90,7 @@ def plan_sampling(
     """
     loaded, settings = load_model(model), settings or SamplingSettings()
     if method == ANNEALED:
-        return _plan_annealing(loaded, n, bias, settings)
+        return plan_annealing(loaded, n, bias, settings.annealing)
     chosen, record = _drawn_from(loaded, bias, method, settings)
     numbers = loaded.system.n_particles * 3
     piece = settings.piece or chosen.piece
@@ -105,23 +105,6 @@ def plan_sampling(
         "files": 1,
         "disk_mb": round(n * (4 * numbers + 9) / 1e6, 1),
         "memory_mb": round(piece * (8 * numbers * 40) / 1e6, 1),
-    }
-
-
-def _plan_annealing(loaded: LoadedModel, n: int, bias: str | None, settings: SamplingSettings) -> dict[str, Any]:
-    text = check_annealing(loaded, n, bias, settings.annealing)
-    numbers, chosen = loaded.system.n_particles * 3, settings.annealing
-    return {
-        "system": loaded.system.name,
-        "draws": n,
-        "populations": chosen.populations,
-        "bias": text,
-        "method": ANNEALED,
-        "evaluations_at_least": n * (1 + chosen.moves * chosen.leapfrogs)
-        + chosen.pilot * (1 + chosen.tuning * chosen.leapfrogs),
-        "files": 1,
-        "disk_mb": round(n * (4 * numbers + 41) / 1e6, 1),
-        "memory_mb": round(n / chosen.populations * (8 * numbers * 40) / 1e6, 1),
     }
 
 
