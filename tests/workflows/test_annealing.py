@@ -16,7 +16,9 @@ from molgen.models.artifact import save_model
 from molgen.models.spline_flow import SplineFlow, SplineFlowSettings
 from molgen.sampling.populations import FOLDER
 from molgen.systems.loading import load_system
+from molgen.trajectories.reading import read_frames
 from molgen.workflows import reweight_conclusion
+from molgen.workflows.export_source import open_source
 from molgen.workflows.reweighting import reweight
 from molgen.workflows.sampling import SamplingSettings, plan_sampling, sample
 
@@ -226,6 +228,16 @@ def test_a_file_without_the_columns_is_refused(draws: dict[str | None, Path], tm
     with pytest.raises(InputError, match="population"):
         reweight(file, tmp_path / "r")
     assert not (tmp_path / "r").exists()
+
+
+def test_weights_of_a_biased_target_are_not_taken_for_those_of_the_molecule(draws: dict[str | None, Path]) -> None:
+    with pytest.raises(InputError, match="biased target"):
+        open_source(draws[BIAS])
+    with pytest.raises(InputError, match="biased target"):
+        read_frames([draws[BIAS]], load_system("double-well"))
+    assert open_source(draws[None]).kind == "weighted"
+    frames = read_frames([draws[None]], load_system("double-well"))
+    assert frames.log_weight is not None
 
 
 def test_plan_and_bad_input(model: Path, tmp_path: Path, stand_in: str) -> None:
