@@ -137,7 +137,7 @@ def _weigh(
         audit,
         counts,
         {"model_sha256": header.model_sha256, "system_fingerprint": system.fingerprint, "measure": header.measure},
-        density="none: annealed",
+        density="none",
         curve=training[0] if training else None,
         extra=_extra(annealed, table, populations),
     )

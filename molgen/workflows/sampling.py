@@ -229,6 +229,7 @@ def _anneal(
             figures.pop("out_of_domain"),
             directory.seed,
             loaded.sha256,
+            density="none",
             notes=figures.pop("notes"),
             bias=text,
             method=ANNEALED,

@@ -120,6 +120,7 @@ def test_leapfrog_goes_back_along_itself_and_keeps_volumes() -> None:
     assert target.gradient(start, 1.0).norm(dim=1).max() > 100.0
     ended, momentum = leapfrog(target, start, p, 1.0, steps, stretch, 6)
     assert (ended.z[:, 0] - z[:, 0]).abs().max() > math.pi
+    assert ended.z[:, 0].abs().max() <= math.pi
     back, reversed_momentum = leapfrog(target, ended, -momentum, 1.0, steps, stretch, 6)
     assert (back.z - z).abs().max() < 1e-6
     assert (reversed_momentum + p).abs().max() < 1e-6
