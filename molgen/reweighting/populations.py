@@ -16,6 +16,8 @@ import numpy as np
 from molgen import weights
 from molgen.arrays import FloatArray, IntArray
 
+_NOTHING = 1e-9
+
 
 @dataclass(frozen=True)
 class PopulationShares:
@@ -72,8 +74,10 @@ def population_evidence(
     for index, name in enumerate(names):
         inside = _sums(population, share * (labels == index), count)
         p = float(np.sum(inside))
-        scatter = jackknife_error(_without_each(inside) / np.maximum(_without_each(total), np.finfo(np.float64).tiny))
-        worth = _inverse(scatter**2 / (p**2 * (1.0 - p))) if 0.0 < p < 1.0 else (spread.ess if p > 0.0 else 0.0)
+        left = _without_each(total)
+        # Where one population has all the weight, nothing is known without it.
+        scatter = jackknife_error(_without_each(inside) / left) if np.all(left > _NOTHING) else math.inf
+        worth = (1.0 - p) * _inverse((scatter / p) ** 2) if 0.0 < p < 1.0 else (spread.ess if p > 0.0 else 0.0)
         states[name] = PopulationShares(*_concentration(inside), ess=worth)
     return PopulationEvidence(count, log_z, error, spread, states)
 

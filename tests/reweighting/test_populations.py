@@ -62,6 +62,9 @@ def test_populations_without_weight_and_states_without_particles() -> None:
     assert one.total.effective == pytest.approx(1.0)
     assert one.total.largest_share == pytest.approx(1.0)
     assert one.states["c"].ess == 0.0
+    assert one.states["a"].ess == 0.0
+    huge = population_evidence(log_weight + np.where(population == 3, 700.0, 0.0), population, ("a",), label)
+    assert (huge.states["a"].ess, huge.total.largest_share) == (0.0, pytest.approx(1.0))
     nothing = population_evidence(np.full(480, -np.inf), population, ("a",), label)
     assert (nothing.total.effective, nothing.total.ess, nothing.states["a"].ess) == (0.0, 0.0, 0.0)
     assert math.isinf(jackknife_error(np.ones(1)))

@@ -28,7 +28,7 @@ DENSITY = np.exp(-POTENTIAL)
 DELTA_F = float(-np.log(DENSITY[GRID < 0.0].sum() / DENSITY[GRID >= 0.0].sum()))
 LOG_Z = float(np.log(DENSITY.sum() * (GRID[1] - GRID[0])))
 BIAS = "harmonic(x, center=0, k=8 kT)"
-SETTINGS = SamplingSettings(annealing={"populations": 16, "pilot": 100})
+SETTINGS = SamplingSettings(annealing={"populations": 16, "pilot": 100, "leapfrogs": 3})
 N = 3200
 
 
@@ -242,7 +242,7 @@ def test_weights_of_a_biased_target_are_not_taken_for_those_of_the_molecule(draw
 
 def test_plan_and_bad_input(model: Path, tmp_path: Path, stand_in: str) -> None:
     plan = plan_sampling(model, n=N, method="annealed", bias=BIAS, settings=SETTINGS)
-    assert plan["evaluations_at_least"] == N * 6 + 100 * 16
+    assert plan["evaluations_at_least"] == N * 4 + 100 * 10
     assert plan["bias"] == BIAS
     with pytest.raises(UsageError, match="16 populations"):
         sample(model, tmp_path / "s", n=100, method="annealed", settings=SETTINGS)
