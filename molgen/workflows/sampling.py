@@ -197,6 +197,7 @@ def _anneal(
     interruption: Interruption,
 ) -> SamplingResult:
     """:func:`sample` by ``annealed``."""
+    loaded.model.with_options(settings.options)  # refuses what has no meaning for the model
     text = check_annealing(loaded, n, bias, settings.annealing)
     config = {
         "model": str(Path(model).resolve()),

@@ -246,6 +246,8 @@ def test_plan_and_bad_input(model: Path, tmp_path: Path, stand_in: str) -> None:
     assert plan["bias"] == BIAS
     with pytest.raises(UsageError, match="16 populations"):
         sample(model, tmp_path / "s", n=100, method="annealed", settings=SETTINGS)
+    with pytest.raises(UsageError, match="density"):
+        sample(model, tmp_path / "s", n=N, method="annealed", settings=SamplingSettings(density="hutchinson"))
     with pytest.raises(InputError, match="collective variable"):
         sample(model, tmp_path / "s", n=N, method="annealed", bias="linear(y, slope=1 kT)", settings=SETTINGS)
     from molgen.models.table import model_class
