@@ -96,6 +96,29 @@ def test_misaligned_rows_and_changed_columns_are_errors(tmp_path: Path) -> None:
         writer.append(Ensemble(rows.positions, None, None, None, rows.in_domain, header))
 
 
+def test_annealed_particles_keep_population_weight_and_bias(tmp_path: Path) -> None:
+    annealing = {"schedule": {"temperatures": [0.5, 1.0]}, "populations": [{"log_z": -1.5, "ess": [0.9, 0.7]}]}
+    bias = {"text": "harmonic(x, center=0, k=8 kT)", "method": "annealed"}
+    header = EnsembleHeader(WATER, 300.0, "external", bias=bias, kind="annealed", annealing=annealing)
+    generator = np.random.default_rng(1)
+    columns = {name: generator.normal(size=6) for name in ("reduced_energy", "log_weight", "reduced_bias")}
+    columns["log_weight"][2] = -np.inf
+    population = np.repeat([0.0, 1.0], 3)
+    inside = np.isfinite(columns["log_weight"])
+    positions = generator.normal(size=(6, 3, 3)).astype(np.float32).astype(np.float64)
+    rows = Ensemble(positions, None, in_domain=inside, header=header, population=population, **columns)
+    with EnsembleWriter(tmp_path / "e.h5", header) as writer:
+        writer.append(rows)
+    reader = EnsembleReader(tmp_path / "e.h5")
+    assert reader.header == header
+    assert reader.columns == ("reduced_energy", "log_weight", "population", "reduced_bias")
+    for name, values in {**columns, "population": population}.items():
+        np.testing.assert_array_equal(reader.column(name), values)
+        np.testing.assert_array_equal(getattr(reader.rows(np.array([4, 0])), name), values[[4, 0]])
+    with pytest.raises(ValueError, match="population has shape"):
+        dataclasses.replace(rows, population=np.zeros(5))
+
+
 def test_other_files_are_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="no ensemble file"):
         EnsembleReader(tmp_path / "missing.h5")

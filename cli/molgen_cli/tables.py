@@ -55,7 +55,8 @@ def print_figures(command: str, result: Mapping[str, Any], directory: Path) -> N
     console = _console()
     console.print(f"{command} is complete.", style="bold", highlight=False)
     for key, value in result.items():
-        if isinstance(value, (str, int, float)) or key == "evaluations" or (key == "notes" and value):
+        plain = isinstance(value, (str, int, float)) or key == "evaluations"
+        if plain or (value and key in ("notes", "annealing")):
             _print_entry(console, key, value)
     if "state_conditions" in result:
         conditions = [f"{name}: {where}" for name, where in result["state_conditions"].items()]

@@ -57,19 +57,24 @@ class WeightedRows:
         return cls(normalised(log_weight), block, replicates)
 
     def standard_error(self, influence: FloatArray) -> float:
-        """√Σψ² over independent rows or blocks, with the factor B/(B - 1); inf for fewer than two of them.
+        """√Σψ² over independent rows, with the factor n/(n - 1), or over blocks; inf for fewer than two of them.
 
-        With replicates the standard deviation of Σ_i s_ri ψ_i over them, s_ri ↔ the relative weight of row i: for a
-        weighted mean, ψ_i = w̃_i (x_i - mean), exactly that of the replicates' means.
+        Of B blocks with the shares W_b of the weight √((B - 1)/B·Σ(Ψ_b/(1 - W_b))²), Ψ_b ↔ the sum of ψ in a block:
+        what a weighted mean changes by when the block is left out (the jackknife). With replicates the standard
+        deviation of Σ_i s_ri ψ_i over them, s_ri ↔ the relative weight of row i: for a weighted mean,
+        ψ_i = w̃_i (x_i - mean), exactly that of the replicates' means.
         """
         if self.replicates is not None:
             return float(np.std(self.replicates @ influence.astype(np.float32), ddof=1))
         if self.block is None:
             count, squares = len(influence), float(np.sum(influence**2))
-        else:
-            sums = np.bincount(self.block, weights=influence)
-            count, squares = len(sums), float(np.sum(sums**2))
-        return math.sqrt(squares * count / (count - 1)) if count > 1 else math.inf
+            return math.sqrt(squares * count / (count - 1)) if count > 1 else math.inf
+        sums = np.bincount(self.block, weights=influence)
+        count = len(sums)
+        left = 1.0 - np.bincount(self.block, weights=self.share)
+        if count < 2 or np.any(left <= 0.0):
+            return math.inf
+        return math.sqrt(float(np.sum((sums / left) ** 2)) * (count - 1) / count)
 
     @property
     def quantile(self) -> float:

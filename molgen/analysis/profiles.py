@@ -100,5 +100,8 @@ def _standard_errors(rows: WeightedRows, cell: IntArray, mass: FloatArray) -> Fl
     flat = np.bincount(
         rows.block[used] * len(mass) + cell[used], weights=rows.share[used], minlength=blocks * len(mass)
     )
-    sums = flat.reshape(blocks, len(mass)) - np.outer(block_share, mass)
-    return np.asarray(np.sqrt(np.sum(sums**2, axis=0) * blocks / max(blocks - 1, 1)), dtype=np.float64)
+    left = 1.0 - block_share
+    if blocks < 2 or np.any(left <= 0.0):
+        return np.full(len(mass), np.inf)
+    sums = (flat.reshape(blocks, len(mass)) - np.outer(block_share, mass)) / left[:, None]
+    return np.asarray(np.sqrt(np.sum(sums**2, axis=0) * (blocks - 1) / blocks), dtype=np.float64)

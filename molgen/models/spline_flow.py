@@ -199,9 +199,22 @@ class SplineFlow(nn.Module):
     @torch.no_grad()
     def from_latent(self, latent: torch.Tensor) -> torch.Tensor:
         """See :class:`molgen.models.base.GenerativeModel`."""
-        z_t, z_r = torch.tensor_split(latent.to(self.dtype), (self.whitening.n_circular,), 1)
-        t, r, _ = self.push(z_t, z_r)
-        return self.place(t, r)[0]
+        return self.place_latent(latent)[0]
+
+    @property
+    def n_angles(self) -> int:
+        """How many latent numbers, the first ones, are angles."""
+        return self.whitening.n_circular
+
+    def place_latent(self, latent: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """Frames (n, N, D) of latent numbers (n, d), log |dx/dz| (n,), and whether they are in the map's range (n,).
+
+        In float64 and differentiable; the frames are canonical ones (see :mod:`molgen.coordinates.folding`).
+        """
+        z_t, z_r = torch.tensor_split(latent.to(self.dtype), (self.n_angles,), 1)
+        t, r, log_derivative = self.push(z_t, z_r)
+        positions, log_volume, inside = self.place(t, r)
+        return positions, log_volume + log_derivative.double(), inside & torch.isfinite(log_derivative)
 
     def latent_log_prob(self, latent: torch.Tensor) -> torch.Tensor:
         """See :class:`molgen.models.base.GenerativeModel`."""

@@ -105,7 +105,12 @@ def _sections(data: ReportData) -> tuple[Section, ...]:
             tables=_present(make.distance_table(result), make.expectation_table(result)),
             figures=() if data.energies is None else (figures.energy_figure(data.energies),),
         ),
-        Section("Weights", _coverage_sentence(result), (make.weight_table(result),), weights),
+        Section(
+            "Weights",
+            _coverage_sentence(result),
+            _present(make.weight_table(result), make.annealing_table(result)),
+            weights,
+        ),
         Section("Training", figures=training_figures.training_figures(data.training or ())),
         Section(
             "Checks and cost",

@@ -106,6 +106,36 @@ def expectation_table(result: Mapping[str, Any]) -> Table | None:
     return _without_empty_columns(Table("Averages", columns, tuple(rows))) if rows else None
 
 
+def annealing_table(result: Mapping[str, Any]) -> Table | None:
+    """Annealed populations: how many count, their evidence, the path and what it cost; None for other draws."""
+    record = result.get("annealing")
+    if not record:
+        return None
+    histories = record["populations"]
+    temperatures = record["schedule"]["temperatures"]
+    lowest = [
+        min((item["ess"][k] for item in histories if len(item["ess"]) > k), default=None)
+        for k in range(len(temperatures))
+    ]
+    rates = [rate for item in histories for rate in item["acceptance"]]
+    low, high = ((result.get("log_z_interval") or {}).get(end) for end in ("low", "high"))
+    rows = (
+        ("Populations", f"{record['count']}, worth {fixed(record['effective'], 1)}", "by their evidences"),
+        ("Largest share", percent(record["largest_share"]), "of all weight, of one population"),
+        ("Worth in draws", count(record["ess"]), "independent draws that would scatter as the populations do"),
+        ("ln Z", f"{fixed(result.get('log_z'), 3)} ({interval(low, high, 3)})", "with its 95 % interval"),
+        (
+            "Temperatures",
+            count(len(temperatures)),
+            f"the first at t = {significant(temperatures[0], 2)}, the last at 1",
+        ),
+        ("Lowest ESS on the way", percent(min((x for x in lowest if x is not None), default=None)), "of a population"),
+        ("Moves accepted", percent(sum(rates) / len(rates) if rates else None), "on average"),
+        ("Bias", str(record["bias"] or "none"), "taken back from every weight" if record["bias"] else ""),
+    )
+    return Table("Annealed populations", ("Figure", "Value", "Meaning"), rows, numeric=False)
+
+
 def weight_table(result: Mapping[str, Any]) -> Table:
     """What the weights are worth: every diagnostic beside its meaning."""
     bounds = result.get("ess_raw_interval") or (None, None)

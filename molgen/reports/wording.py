@@ -104,6 +104,14 @@ def summary(result: Mapping[str, Any]) -> str:
 
 
 def _what_was_done(result: Mapping[str, Any]) -> str:
+    if result.get("annealing"):
+        record = result["annealing"]
+        under = f" under the bias {record['bias']}, which their weights take back" if record["bias"] else ""
+        return (
+            f"{count(result.get('n'))} particles of {result.get('system', 'the system')} in {count(record['count'])} "
+            f"populations were annealed from a generative model to the Boltzmann distribution of its force field"
+            f"{under}, at {plain(result.get('temperature_k'))}\N{NO-BREAK SPACE}K."
+        )
     if result.get("ensembles"):
         kinds = {str(item.get("kind")) for item in result["ensembles"]}
         named = {"model": "draws of generative models", "equilibrium": "frames of dynamics"}

@@ -69,6 +69,8 @@ def generalised_pareto_fit(exceedances: FloatArray) -> tuple[float, float]:
     steps = 1.0 - np.sqrt(grid / (np.arange(1, grid + 1) - 0.5))
     quartile = y[int(n / 4 + 0.5) - 1]
     b = steps / (3.0 * quartile) + 1.0 / y[-1]
+    # At b = 0 the profile is a limit, which rounding would make 0/0; tied exceedances put a point of the grid there.
+    b = np.where(np.abs(b) * y[-1] < 1e-9, 1e-9 / y[-1], b)
     shape = np.mean(np.log1p(-b[:, None] * y), axis=1)
     log_likelihood = n * (np.log(-b / shape) - shape - 1.0)
     posterior = np.exp(log_likelihood - np.max(log_likelihood))

@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 from molgen.reweighting.coverage import Coverage
 from molgen.reweighting.diagnostics import StateDiagnostics, WeightDiagnostics
+from molgen.reweighting.populations import PopulationEvidence, PopulationShares
 
 Word = Literal["reliable", "caution", "refused"]
 _RANK: dict[Word, int] = {"reliable": 0, "caution": 1, "refused": 2}
@@ -19,6 +20,8 @@ CAUTION_STATE_ESS = 1000.0
 MAX_LARGEST_SHARE = 0.05
 CAUTION_PARETO_K = 0.5
 CAUTION_FAILED_FRACTION = 0.01
+MIN_POPULATIONS = 10
+MIN_EFFECTIVE_POPULATIONS = 5.0
 
 
 @dataclass(frozen=True)
@@ -38,7 +41,8 @@ class Evidence:
     """All that an estimate's verdict rests on; ``states`` are the states that take part in it.
 
     ``noise_kt`` is the standard error of log q where that was estimated with noise (NaN: unknown), None where exact.
-    ``remarks`` are sentences of caution that belong to the way the weights were made.
+    ``remarks`` are sentences of caution that belong to the way the weights were made, ``populations`` are those of
+    annealed particles, None for any others.
     """
 
     weights: WeightDiagnostics
@@ -49,6 +53,7 @@ class Evidence:
     audit_failures: tuple[str, ...] = ()
     noise_kt: float | None = None
     remarks: tuple[str, ...] = ()
+    populations: PopulationEvidence | None = None
 
 
 @dataclass(frozen=True)
@@ -165,6 +170,38 @@ def _remarks(evidence: Evidence) -> Iterable[str]:
     return evidence.remarks
 
 
+def _populations(evidence: Evidence) -> Iterable[tuple[str, PopulationShares]]:
+    """All particles and those of each state that takes part, in words, with their spread over populations."""
+    if evidence.populations is not None:
+        yield "all particles", evidence.populations.total
+        known = evidence.populations.states
+        yield from ((f"state {s.name}", known[s.name]) for s in _occupied(evidence) if s.name in known)
+
+
+def _few_populations(evidence: Evidence) -> Iterable[str]:
+    if evidence.populations is not None and evidence.populations.count < MIN_POPULATIONS:
+        count = evidence.populations.count
+        yield f"There are {count} populations, and intervals need at least {MIN_POPULATIONS}."
+    for what, shares in _populations(evidence):
+        if _below(shares.effective, MIN_EFFECTIVE_POPULATIONS):
+            yield (
+                f"The weight of {what} is that of {shares.effective:.1f} populations, fewer than "
+                f"{MIN_EFFECTIVE_POPULATIONS:.0f}; one of them carries {shares.largest_share:.0%}."
+            )
+
+
+def _scattered(evidence: Evidence) -> Iterable[str]:
+    for what, shares in _populations(evidence):
+        if math.isnan(shares.ess) or shares.ess < MIN_STATE_ESS:
+            yield f"Populations scatter as if {what} were {shares.ess:.0f} draws, fewer than {MIN_STATE_ESS:.0f}."
+
+
+def _rather_scattered(evidence: Evidence) -> Iterable[str]:
+    for what, shares in _populations(evidence):
+        if MIN_STATE_ESS <= shares.ess < CAUTION_STATE_ESS:
+            yield f"Populations scatter as if {what} were {shares.ess:.0f} draws, fewer than {CAUTION_STATE_ESS:.0f}."
+
+
 RULES: tuple[Rule, ...] = (
     Rule("refused", _density),
     Rule("refused", _audit),
@@ -172,7 +209,10 @@ RULES: tuple[Rule, ...] = (
     Rule("refused", _tail),
     Rule("refused", _too_few),
     Rule("refused", _one_weight),
+    Rule("refused", _few_populations),
+    Rule("refused", _scattered),
     Rule("caution", _few),
+    Rule("caution", _rather_scattered),
     Rule("caution", _half),
     Rule("caution", _untested),
     Rule("caution", _failed),

@@ -114,6 +114,9 @@ def _read_hdf5(path: Path, system: System, stride: int, kind: FrameKind) -> Fram
     if content.ensemble is not None and header.get("kind") == "model" and content.log_weight is None:
         message = f"{path} holds draws of a model that carry no weights yet."
         raise InputError(message, "Run molgen reweight first; raw draws are not samples of the target.")
+    if header.get("kind") == "annealed" and header.get("bias") is not None:
+        message = f"The weights in {path} are those of a biased target."
+        raise InputError(message, "Run molgen reweight first, which takes the bias back.")
     temperature = np.full(n, float(header.get("temperature_k", system.temperature_k)))
     _check_origin(header, system, str(path))
     used = None

@@ -145,7 +145,12 @@ def _read_weights(file: Path) -> dict[str, Any]:
 
 
 def _ensemble(reader: EnsembleReader) -> ExportSource:
-    """Draws that carry weights of their own, or none."""
+    """Draws that carry weights of their own, or none; ``InputError`` for weights of a biased target."""
+    if reader.header.kind == "annealed" and reader.header.bias is not None:
+        raise InputError(
+            f"The weights in {reader.path} are those of a biased target.",
+            "Export the directory of its molgen reweight.",
+        )
     system = system_from_record(dict(reader.header.system_record))
     states = build_states(system)
     usable = np.asarray(reader.column("in_domain"), dtype=np.bool_)

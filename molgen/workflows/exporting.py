@@ -10,11 +10,11 @@ from typing import Any
 import numpy as np
 
 from molgen import seeds
-from molgen.analysis.resampling import systematic_resampling
 from molgen.arrays import BoolArray, FloatArray, IntArray
 from molgen.errors import InputError, RefusedError, UsageError
 from molgen.files import write_atomically
 from molgen.progress import Progress, ProgressEvent, silent
+from molgen.sampling.resampling import systematic_resampling
 from molgen.settings import nearest_hint
 from molgen.systems.mdtraj_topology import mdtraj_topology
 from molgen.trajectories.writing import check_format, write_trajectory

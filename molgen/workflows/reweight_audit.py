@@ -59,7 +59,7 @@ def audit_ensemble(
         check_temperature(header.temperature_k, header.drawing.get("temperature_k", system.temperature_k)),
         check_values("energy", table.energy[index], fresh, ENERGY_TOLERANCE),
         _stored_energy(sample.reduced_energy, fresh, same=same_target and energy.temperature_k == header.temperature_k),
-        _domain(reader, system),
+        audit_domain(reader, system),
     ]
     density = log_density(loaded) if loaded is not None else None
     if header.kind == "model":
@@ -85,7 +85,7 @@ def _stored_energy(stored: FloatArray | None, fresh: FloatArray, *, same: bool) 
     return check_values("stored energy", stored, fresh, ENERGY_TOLERANCE)
 
 
-def _domain(reader: EnsembleReader, system: System) -> AuditCheck | None:
+def audit_domain(reader: EnsembleReader, system: System) -> AuditCheck | None:
     """Every row against the system's domain, from positions alone; None for a system without chemistry."""
     if isinstance(system, AnalyticSystem):
         return None

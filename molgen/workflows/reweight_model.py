@@ -42,7 +42,7 @@ def find_model(ensemble: Path, header: EnsembleHeader, model: Path | None) -> "L
             # The more telling sentences, about atoms and elements, come first.
             loaded.check_system(system_from_record(dict(header.system_record)))
         return _as_drawn(loaded, header, ensemble)
-    if header.kind != "model" or not ensemble.is_dir():
+    if header.kind == "equilibrium" or not ensemble.is_dir():
         return None
     remembered = read_manifest(ensemble, "sample").config.get("model")
     if not isinstance(remembered, str):

@@ -1,5 +1,6 @@
 """Sample: independent draws of a trained model with their log-density, into an ensemble file."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, cast
@@ -14,6 +15,7 @@ from molgen.models.artifact import LoadedModel, load_model
 from molgen.models.base import DrawOptions, Draws
 from molgen.progress import Progress, ProgressEvent, silent
 from molgen.rundir import RunDirectory
+from molgen.sampling.annealing import AnnealingSettings
 from molgen.sampling.drawing import draw_pieces
 from molgen.sampling.flattening import FlatteningSettings
 from molgen.sampling.guidance import GuidanceSettings
@@ -23,6 +25,7 @@ from molgen.sampling.pieces import remove_pieces
 from molgen.sampling.tally import Tally
 from molgen.settings import Settings
 from molgen.systems.record import system_record
+from molgen.workflows.annealing import ANNEALED, anneal, check_annealing, plan_annealing
 from molgen.workflows.sampling_bias import AUTO, BiasPlan, Pushed, plan_bias, push
 
 KIND = "sample"
@@ -35,7 +38,7 @@ class SamplingSettings(Settings):
     ``steps``, ``density`` and ``probes`` are for models that draw along trajectories
     (:class:`molgen.models.base.DrawOptions`); ``steps`` None is the model's own number, ``temperature_k`` None its own
     temperature, others are for models of several. ``guidance`` and ``latent`` say how a bias is applied by the methods
-    of that name, ``flattening`` how ``auto:CV`` finds one.
+    of that name, ``flattening`` how ``auto:CV`` finds one, ``annealing`` how ``annealed`` goes to the target.
     """
 
     piece: PositiveInt | None = None
@@ -46,6 +49,7 @@ class SamplingSettings(Settings):
     guidance: GuidanceSettings = GuidanceSettings()
     latent: LatentSettings = LatentSettings()
     flattening: FlatteningSettings = FlatteningSettings()
+    annealing: AnnealingSettings = AnnealingSettings()
 
     @property
     def options(self) -> DrawOptions:
@@ -59,7 +63,8 @@ class SamplingResult:
 
     ``not_finite`` of them have no finite position or density; ``notes`` say in words what a user should know.
     ``log_q_error`` is the root mean square standard error of log q where it is estimated with noise, else None;
-    ``evaluations`` are the energies spent on finding a bias.
+    ``evaluations`` are the energies spent on finding a bias. ``annealing`` are the figures of annealed populations
+    (:func:`molgen.workflows.annealing.summary`).
     """
 
     directory: Path
@@ -75,6 +80,7 @@ class SamplingResult:
     bias: str | None = None
     method: str | None = None
     evaluations: int = 0
+    annealing: Mapping[str, Any] | None = None
 
     def to_json(self) -> dict[str, Any]:
         """The result as plain data."""
@@ -84,8 +90,13 @@ class SamplingResult:
 def plan_sampling(
     model: Path, *, n: int, bias: str | None = None, method: str = AUTO, settings: SamplingSettings | None = None
 ) -> dict[str, Any]:
-    """What :func:`sample` would do: size of the file, memory of one piece (MB), the most energies a bias costs."""
+    """What :func:`sample` would do: size of the file, memory of one piece (MB), the most energies a bias costs.
+
+    ``annealed`` spends at least the evaluations given; how many temperatures it needs only its pilot tells.
+    """
     loaded, settings = load_model(model), settings or SamplingSettings()
+    if method == ANNEALED:
+        return plan_annealing(loaded, n, bias, settings.annealing)
     planned = _planned(loaded, bias, method, settings)
     numbers = loaded.system.n_particles * 3
     piece = settings.piece or planned.piece
@@ -127,6 +138,8 @@ def sample(
     by ``workers`` processes on ``platform``. ``method`` (:data:`molgen.sampling.methods.METHODS`): ``latent`` adapts
     the latent distribution of a spline flow, ``guided`` lets the bias's gradient drive a continuous flow; log q is that
     of what is drawn. ``auto`` takes the one that suits the model, and the notes say which and why.
+    ``annealed`` takes populations of draws to the physical target, or to the biased one, by forces; they have weights
+    instead of a density (:mod:`molgen.workflows.annealing`).
 
     ``InputError`` for an unusable model, a bias that cannot be read or a model that it cannot push; ``UsageError`` for
     ``n`` < 1 or a choice the model has not; ``InterruptedRunError`` at the time limit and ``PartialError`` if most
@@ -135,6 +148,9 @@ def sample(
     if n < 1:
         raise UsageError(f"{n} draws cannot be made.", "Ask for at least one with -n.")
     loaded, settings = load_model(model), settings or SamplingSettings()
+    interruption = interruption or Interruption()
+    if method == ANNEALED:
+        return _anneal(loaded, model, output, n, bias, settings, seed, workers, platform, progress, interruption)
     planned = _planned(loaded, bias, method, settings)
     piece = settings.piece or planned.piece
     config = {
@@ -145,12 +161,9 @@ def sample(
     }
     if planned.line is not None:
         config |= {"bias": planned.line, "method": planned.method}
-    interruption = interruption or Interruption()
     with RunDirectory.open(output, kind=KIND, config=config, seed=seed) as directory:
         if directory.complete:
-            stored = directory.manifest.result
-            notes = tuple(stored.get("notes", ()))
-            return SamplingResult(**{**stored, "directory": directory.path, "notes": notes})
+            return _stored(directory)
         drawn_at = replace(loaded, temperature_k=settings.temperature_k or loaded.temperature_k)
         pushed = push(planned, drawn_at, directory, workers, platform, progress, interruption)
         header = _header(loaded, directory.seed, settings.options, pushed)
@@ -170,6 +183,69 @@ def sample(
             planned.line,
             planned.method,
             pushed.evaluations,
+        )
+        directory.finish(result.to_json())
+    return result
+
+
+def _stored(directory: RunDirectory) -> SamplingResult:
+    """The result of a run that was finished before."""
+    stored = directory.manifest.result
+    return SamplingResult(**{**stored, "directory": directory.path, "notes": tuple(stored.get("notes", ()))})
+
+
+def _anneal(
+    loaded: LoadedModel,
+    model: str | Path,
+    output: str | Path,
+    n: int,
+    bias: str | None,
+    settings: SamplingSettings,
+    seed: int | None,
+    workers: int,
+    platform: str,
+    progress: Progress,
+    interruption: Interruption,
+) -> SamplingResult:
+    """:func:`sample` by ``annealed``."""
+    loaded.model.with_options(settings.options)  # refuses what has no meaning for the model
+    text = check_annealing(loaded, n, bias, settings.annealing)
+    config = {
+        "model": str(Path(model).resolve()),
+        "model_sha256": loaded.sha256,
+        "n": n,
+        "settings": {"annealing": settings.annealing.model_dump()},
+        "platform": platform,
+        "bias": text,
+        "method": ANNEALED,
+    }
+    with RunDirectory.open(output, kind=KIND, config=config, seed=seed) as directory:
+        if directory.complete:
+            return _stored(directory)
+        figures = anneal(
+            loaded,
+            directory,
+            ENSEMBLE,
+            n=n,
+            bias=text,
+            settings=settings.annealing,
+            workers=workers,
+            platform=platform,
+            progress=progress,
+            interruption=interruption,
+        )
+        result = SamplingResult(
+            directory.path,
+            loaded.system.name,
+            n,
+            figures.pop("out_of_domain"),
+            directory.seed,
+            loaded.sha256,
+            density="none",
+            notes=figures.pop("notes"),
+            bias=text,
+            method=ANNEALED,
+            annealing=figures,
         )
         directory.finish(result.to_json())
     return result

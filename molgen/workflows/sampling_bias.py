@@ -91,7 +91,7 @@ def plan_bias(
     flattening: FlatteningSettings,
 ) -> BiasPlan:
     """The plan for ``model`` and the bias ``given``; ``InputError`` or ``UsageError`` for what cannot be done."""
-    names = (AUTO, *METHODS)
+    names = (AUTO, *METHODS, "annealed")
     if method not in names:
         raise UsageError(f"There is no method {method!r}.", nearest_hint(method, names))
     if given is None:

@@ -86,8 +86,8 @@ def plan_simulation(
     system: System, *, mode: Mode, time_ps: float, bias: str | None = None, settings: SimulationSettings | None = None
 ) -> dict[str, Any]:
     """What :func:`simulate` would do: steps, frames, files and their size, memory of the largest task (MB)."""
-    parsed = _bias(system, mode, bias)
-    plan = _plan(system, mode, time_ps, settings or SimulationSettings())
+    settings = settings or SimulationSettings()
+    plan, parsed = _plan(system, mode, time_ps, settings), _bias(system, mode, bias, settings)
     coordinates = system.n_particles * 3
     if isinstance(plan, ExplorePlan):
         shards, largest = len(plan.batches), plan.batch * plan.segment.frames

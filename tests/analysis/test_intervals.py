@@ -27,14 +27,29 @@ def test_equal_weights_give_the_binomial_error() -> None:
 
 
 def test_blocks_of_one_row_equal_independent_rows_and_copies_do_not_help() -> None:
-    generator = np.random.default_rng(2)
-    log_weight, x = generator.normal(size=200), generator.normal(size=200)
-    single = WeightedRows.from_log_weight(log_weight)
-    blocked = WeightedRows.from_log_weight(log_weight, np.arange(200))
+    x = np.random.default_rng(2).normal(size=200)
+    single = WeightedRows.from_log_weight(np.zeros(200))
+    blocked = WeightedRows.from_log_weight(np.zeros(200), np.arange(200))
     error = single.standard_error(mean_influence(single, x)[1])
     assert blocked.standard_error(mean_influence(blocked, x)[1]) == pytest.approx(error)
-    copied = WeightedRows.from_log_weight(np.repeat(log_weight, 5), np.repeat(np.arange(200), 5))
+    copied = WeightedRows.from_log_weight(np.zeros(1000), np.repeat(np.arange(200), 5))
     assert copied.standard_error(mean_influence(copied, np.repeat(x, 5))[1]) == pytest.approx(error)
+
+
+def test_blocks_of_unequal_weight_are_left_out_one_at_a_time() -> None:
+    """Against the weighted means that are left without each of 12 blocks, some of which carry most of the weight."""
+    generator = np.random.default_rng(2)
+    block = np.repeat(np.arange(12), 20)
+    log_weight, x = 1.5 * generator.normal(size=12)[block] + generator.normal(size=240), generator.normal(size=240)
+    rows = WeightedRows.from_log_weight(log_weight, block)
+    mean, influence = mean_influence(rows, x)
+    without = np.array([np.average(x[block != b], weights=rows.share[block != b]) for b in range(12)])
+    expected = math.sqrt(11 / 12 * np.sum((without - mean) ** 2))
+    assert rows.standard_error(influence) == pytest.approx(expected)
+    plain = math.sqrt(12 / 11 * np.sum(np.bincount(block, weights=influence) ** 2))
+    assert expected > 1.05 * plain
+    alone = WeightedRows.from_log_weight(np.where(block == 3, 0.0, -np.inf), block)
+    assert math.isinf(alone.standard_error(mean_influence(alone, x)[1]))
 
 
 def test_share_intervals_stay_inside_the_unit_interval() -> None:

@@ -54,3 +54,12 @@ def test_edges() -> None:
     assert pareto_threshold(1000) == pytest.approx(1 - 1 / 3)
     assert pareto_threshold(5) == 0.0
     assert tail_length(20_000) == 425
+
+
+def test_tied_weights_have_a_bounded_tail() -> None:
+    """Resampled particles have few different weights; a point of the grid then falls on the exponential limit."""
+    k, sigma = generalised_pareto_fit(np.ones(105))
+    assert k < 0.0
+    assert math.isfinite(sigma)
+    two = np.where(np.arange(1225) < 105, 1.0, 0.0)
+    assert pareto_k(two) == pareto_k(two + 3.0) < 0.0

@@ -7,6 +7,7 @@ import pytest
 
 from molgen.reweighting.coverage import Coverage
 from molgen.reweighting.diagnostics import StateDiagnostics, WeightDiagnostics
+from molgen.reweighting.populations import PopulationEvidence, PopulationShares
 from molgen.reweighting.verdict import Evidence, Verdict, judge, worst
 
 WEIGHTS = WeightDiagnostics(20_000, 0, 0, 0, 0.6, 0.6, 0.6, 0.3, 0.7, 0.001, 1.0)
@@ -20,6 +21,18 @@ def _weights(**changes: float) -> Evidence:
 
 def _state(**changes: float) -> Evidence:
     return dataclasses.replace(GOOD, states=(dataclasses.replace(STATE, **changes),))
+
+
+SPREAD = PopulationShares(effective=14.0, largest_share=0.1, ess=3000.0)
+POPULATIONS = PopulationEvidence(16, -10.0, 0.02, SPREAD, {"alpha_l": SPREAD, "other": PopulationShares(1.0, 1.0, 1.0)})
+
+
+def _annealed(state: bool = False, count: int = 16, **changes: float) -> Evidence:
+    spread = dataclasses.replace(SPREAD, **changes)
+    found = dataclasses.replace(POPULATIONS, count=count, states={**POPULATIONS.states, "alpha_l": spread})
+    return dataclasses.replace(
+        GOOD, populations=found if state else dataclasses.replace(POPULATIONS, count=count, total=spread)
+    )
 
 
 def test_good_evidence_is_reliable_without_reasons() -> None:
@@ -56,6 +69,22 @@ def test_good_evidence_is_reliable_without_reasons() -> None:
         (dataclasses.replace(GOOD, audit_complete=False), "caution", "model was not found"),
         (dataclasses.replace(GOOD, noise_kt=0.314), "caution", "standard error of 0.31 kT"),
         (dataclasses.replace(GOOD, noise_kt=math.nan), "caution", "unknown error"),
+        (_annealed(), "reliable", ""),
+        (_annealed(count=10), "reliable", ""),
+        (_annealed(count=9), "refused", "There are 9 populations"),
+        (
+            _annealed(effective=4.9, largest_share=0.44),
+            "refused",
+            "4.9 populations, fewer than 5; one of them carries 44%",
+        ),
+        (_annealed(effective=math.nan), "refused", "populations"),
+        (_annealed(effective=5.0), "reliable", ""),
+        (_annealed(ess=99.0), "refused", "as if all particles were 99 draws"),
+        (_annealed(ess=math.nan), "refused", "Populations scatter"),
+        (_annealed(ess=999.0), "caution", "as if all particles were 999 draws"),
+        (_annealed(True, effective=4.0), "refused", "state alpha_l is that of 4.0 populations"),
+        (_annealed(True, ess=50.0), "refused", "as if state alpha_l were 50 draws"),
+        (_annealed(True, ess=500.0), "caution", "as if state alpha_l were 500 draws"),
     ],
 )
 def test_each_rule(evidence: Evidence, word: str, phrase: str) -> None:

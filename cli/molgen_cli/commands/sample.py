@@ -24,7 +24,10 @@ def sample(
             "weights stay exact.",
         ),
     ] = None,
-    method: Annotated[str, typer.Option("--method", help="How the bias pushes: auto, latent or guided.")] = "auto",
+    method: Annotated[
+        str,
+        typer.Option("--method", help="How draws reach the target: auto, latent, guided, or annealed (by forces)."),
+    ] = "auto",
     temperature: Annotated[
         float | None,
         typer.Option("--temperature", metavar="K", min=1.0, help="In kelvin; for a model trained on several."),

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from molgen.analysis.resampling import systematic_resampling
+from molgen.sampling.resampling import systematic_resampling
 
 
 def test_counts_are_the_expected_ones_within_one_and_right_on_average() -> None:
