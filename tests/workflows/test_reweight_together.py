@@ -132,7 +132,7 @@ def test_umbrella_windows_without_a_model_find_the_barrier(workshop: Workshop, t
     paths = []
     for center in np.arange(-1.2, 1.21, 0.4):
         function, text = harmonic(round(float(center), 1), 12.0)
-        paths.append(workshop.dynamics(f"u{center:+.1f}", function, text=text, n=600))
+        paths.append(workshop.dynamics(f"u{center:+.1f}", function, text=text, n=900))
     record = _record(paths, tmp_path / "r", states={"top": "within(x; -0.1; 0.1)", "rest": "otherwise"})
     assert record["log_z"] is None
     assert record["bidirectional"] == []
