@@ -68,13 +68,13 @@ def test_intervals_hold_the_truth() -> None:
 
 
 def test_blocks_count_as_one() -> None:
-    """Every draw twice in a block of its own: the same error as once each."""
+    """Every draw twice in a block of its own: the same error as once each in a block of its own."""
     generator = np.random.default_rng(5)
     x = generator.normal(size=300)
     z = ((x - 0.5) / 0.3)[:, None]
     share = np.full(300, 1 / 300)
     tilt = fit_tilt(share, z, 1.0)
-    single, _ = restrained_mean(WeightedRows(tilt.share), x**2, z, tilt)
+    single, _ = restrained_mean(WeightedRows(tilt.share, np.arange(300)), x**2, z, tilt)
     twice = WeightedRows(np.repeat(tilt.share, 2) / 2, np.repeat(np.arange(300), 2))
     double, _ = restrained_mean(twice, np.repeat(x**2, 2), np.repeat(z, 2, axis=0), tilt)
     assert double.error == pytest.approx(single.error, rel=1e-9)

@@ -216,7 +216,7 @@ def test_coverage_by_a_reference_makes_it_reliable(
     from molgen.trajectories import reading
 
     x = np.random.default_rng(1).choice(GRID, size=6000, p=np.exp(-POTENTIAL) / np.exp(-POTENTIAL).sum())
-    frames = FrameSet(x.reshape(-1, 1, 1), np.arange(6000), "equilibrium", SYSTEM.temperature_k)
+    frames = FrameSet(x.reshape(-1, 1, 1), np.arange(6000), "equilibrium", np.full(6000, SYSTEM.temperature_k))
     paths = [
         workshop.draws("left", LEFT_WINDOW, n=4000),
         workshop.draws("middle", MIDDLE_WINDOW, n=2000),
