@@ -18,6 +18,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+import barrier
+
 SYSTEM = "alanine-dipeptide"
 STATE = "alpha_l"
 BIASES = {"molgen-auto": "auto:phi", "molgen-soft": "harmonic(phi, center=60deg, k=5 kJ/mol/rad^2)"}
@@ -233,6 +235,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     runs.add_argument("--seeds", type=int, default=10)
     runs.add_argument("--budget", type=int, action="append")
     runs.set_defaults(run=run)
+    barrier.arguments(parts.add_parser("barrier"))
     tables, plots = parts.add_parser("table"), parts.add_parser("plot")
     tables.set_defaults(run=table)
     plots.set_defaults(run=plot)

@@ -7,7 +7,7 @@ by pymbar) of every frame, refusing nothing.
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -32,30 +32,47 @@ class Windows:
 def windows(
     system: Any, folder: Path, steps: int, seed: int, centers: Sequence[float] = CENTERS, k: float = STIFFNESS
 ) -> Windows:
-    """``steps`` in all, divided equally; a window starts at the system's structure and leaves out its first fifth."""
+    """``steps`` in all, divided equally; a window leaves out its first fifth.
+
+    The window nearest to the system's structure starts there, each other one at the last frame of its neighbour on
+    the way from there: pulled across the circle at once, an amide may turn cis.
+    """
     from molgen import workflows
     from molgen.seeds import child_seed
+    from molgen.trajectories.reading import read_frames
 
     length = steps // len(centers) * TIMESTEP_PS
     settings = workflows.SimulationSettings(
         plain_chains=1, piece_ps=length, equilibration_ps=max(SHORTEST_TRANSIENT_PS, TRANSIENT * length)
     )
-    runs, spent = [], 0
-    for center in centers:
-        home = folder / f"window{center:+06.1f}"
+    ends: dict[int, Any] = {-1: system.positions}
+    homes, spent = [folder / f"window{center:+06.1f}" for center in centers], 0
+    for index, before in _order(system, centers):
         done = workflows.simulate(
-            system,
-            home,
+            replace(system, positions=ends[before]),
+            homes[index],
             mode="plain",
             time_ps=length,
-            bias=f"harmonic(phi, center={center:g}deg, k={k:g} kJ/mol/rad^2)",
+            bias=f"harmonic(phi, center={centers[index]:g}deg, k={k:g} kJ/mol/rad^2)",
             settings=settings,
-            seed=child_seed(seed, "umbrella", f"{center:g}", steps, bits=31),
+            seed=child_seed(seed, "umbrella", f"{centers[index]:g}", steps, bits=31),
             platform="Reference",
         )
-        runs.append(home)
+        ends[index] = read_frames([homes[index]], system, biased=True).positions[-1].astype(float)
         spent += done.evaluations
-    return Windows(system, tuple(runs), spent)
+    return Windows(system, tuple(homes), spent)
+
+
+def _order(system: Any, centers: Sequence[float]) -> list[tuple[int, int]]:
+    """Each window and the one it starts from (-1: the structure), from the nearest up and down half the circle."""
+    from molgen.observables.table import evaluate_cvs
+
+    start = math.degrees(evaluate_cvs(system, system.positions[None])["phi"][0])
+    n = len(centers)
+    first = min(range(n), key=lambda index: abs((centers[index] - start + 180.0) % 360.0 - 180.0))
+    up = [((first + step) % n, (first + step - 1) % n) for step in range(1, n // 2 + 1)]
+    down = [((first - step) % n, (first - step + 1) % n) for step in range(1, n - n // 2)]
+    return [(first, -1), *up, *down]
 
 
 def reweighted(
