@@ -2,7 +2,8 @@
 
     python scripts/benchmark.py free-energy run -o bench/free-energy --method molgen-soft --model MODEL --seeds 10
     python scripts/benchmark.py free-energy run -o bench/free-energy --method metadynamics --seeds 10
-    python scripts/benchmark.py free-energy table                 # Markdown; plot: error.svg
+    python scripts/benchmark.py free-energy table                 # Markdown
+    python scripts/benchmark.py free-energy plot                  # error.svg beside the rows
     python scripts/benchmark.py free-energy barrier MODEL -o bench/barrier      # ALA2-V, |φ| < 0.1 rad
 
 ΔF = −ln p/(1 − p) in kT. A row is one seed at one budget: steps of dynamics, or draws of a model with everything
@@ -208,9 +209,10 @@ def plot(given: argparse.Namespace) -> None:
     matplotlib.rcParams["svg.hashsalt"] = "molgen"
     import matplotlib.pyplot as plt
 
-    figure, axis = plt.subplots(figsize=(8, 5), layout="constrained")
+    figure, axis = plt.subplots(figsize=(10, 5), layout="constrained")
     for index, (name, points) in enumerate(curves(given.rows).items()):
-        label = f"{name} ({points[0]['seeds']} seeds)"
+        seeds = sorted({p["seeds"] for p in points})
+        label = f"{name} ({' to '.join(map(str, dict.fromkeys((seeds[0], seeds[-1]))))} seeds)"
         errors = [p["rmse"] for p in points]
         marginal, everything = ([p[key] for p in points] for key in ("evaluations", "evaluations_all"))
         axis.plot(marginal, errors, "o-", color=f"C{index}", label=label)
@@ -220,7 +222,7 @@ def plot(given: argparse.Namespace) -> None:
     axis.axhline(ASKED_KT, color="0.5", linewidth=1)
     axis.set(xscale="log", yscale="log", xlabel="energy evaluations or steps", ylabel="RMSE of ΔF(φ > 0) / kT")
     axis.yaxis.set_major_formatter("{x:g}")
-    axis.legend(fontsize=8)
+    figure.legend(fontsize=8, loc="outside right upper")
     figure.savefig(given.rows / "error.svg", metadata={"Date": None})
 
 
