@@ -4,6 +4,7 @@
     python scripts/benchmark.py demo --seeds 10 -o bench/demo        # the demonstration, seed after seed
     python scripts/benchmark.py long --seeds 3 -o bench/long         # a longer run, each with five draws of 100,000
     python scripts/benchmark.py cost MODEL                           # one reweighted sample in energy evaluations
+    python scripts/benchmark.py free-energy run|table|plot           # beside metadynamics and umbrella sampling
 
 Each run directory resumes; a summary is printed and written to ``OUTPUT/summary.json``. Seeds are 1, 2, 3 …
 """
@@ -18,6 +19,8 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
+
+import free_energy
 
 SYSTEM = "alanine-dipeptide"
 RARE = "alpha_l"
@@ -198,6 +201,7 @@ def main() -> None:
     cost.add_argument("--frames", type=int, default=4000)
     cost.add_argument("--repeats", type=int, default=7)
     cost.set_defaults(run=run_cost)
+    free_energy.arguments(commands.add_parser("free-energy"))
     options = parser.parse_args()
     options.run(options)
 
