@@ -54,6 +54,8 @@ def print_figures(command: str, result: Mapping[str, Any], directory: Path) -> N
     """The plain numbers and words of a result, one a line."""
     console = _console()
     console.print(f"{command} is complete.", style="bold", highlight=False)
+    if result.get("rounds"):
+        console.print(_rounds(result["rounds"]))
     for key, value in result.items():
         plain = isinstance(value, (str, int, float)) or key == "evaluations"
         if plain or (value and key in ("notes", "annealing")):
@@ -62,6 +64,16 @@ def print_figures(command: str, result: Mapping[str, Any], directory: Path) -> N
         conditions = [f"{name}: {where}" for name, where in result["state_conditions"].items()]
         _print_entry(console, "states", conditions or "none, so that coverage is untested")
     _print_entry(console, "directory", str(directory))
+
+
+def _rounds(rounds: Sequence[Mapping[str, Any]]) -> "Table":
+    """Shots and held-out log loss after each round of `committor run`."""
+    title = "Rounds; log loss a held-out shot, gain over some rounds before"
+    table = _table(title, "round", "shots to fit to", "steps", "held-out shots", "log loss", "at least", "gain")
+    for row in rounds:
+        counts = [str(row[key]) for key in ("round", "shots", "evaluations", "held_out_shots")]
+        table.add_row(*counts, *(_number(row[key], 4) for key in ("log_loss", "log_loss_floor", "gain")))
+    return table
 
 
 def print_init(result: Mapping[str, Any]) -> None:

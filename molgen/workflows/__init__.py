@@ -11,6 +11,8 @@ if TYPE_CHECKING:
     from molgen.workflows.checking import CheckResult, check
     from molgen.workflows.committor_evaluation import CommittorEvaluation, evaluate_committor
     from molgen.workflows.committor_fitting import FitResult, fit
+    from molgen.workflows.committor_request import CommittorRunResult, CommittorRunSettings
+    from molgen.workflows.committor_run import plan_committor_run, run_committor
     from molgen.workflows.conformer_export import ConformersResult, conformers, plan_conformers
     from molgen.workflows.demonstration import DemoResult, demo, plan_demo
     from molgen.workflows.diagnosis import Diagnosis, diagnose
@@ -41,6 +43,8 @@ _MODULES = {
     "reweighting": ("reweight", "ReweightResult", "plan_reweighting"),
     "reweight_settings": ("ReweightSettings",),
     "shooting": ("shoot", "ShootingSettings", "ShootingResult", "plan_shooting"),
+    "committor_request": ("CommittorRunResult", "CommittorRunSettings"),
+    "committor_run": ("run_committor", "plan_committor_run"),
     "committor_fitting": ("fit", "FitResult", "FittingSettings"),
     "committor_evaluation": ("evaluate_committor", "CommittorEvaluation"),
     "evaluation": ("evaluate", "EvaluationResult", "plan_evaluation"),
@@ -54,6 +58,8 @@ _HOME = {name: module for module, names in _MODULES.items() for name in names}
 __all__ = [
     "CheckResult",
     "CommittorEvaluation",
+    "CommittorRunResult",
+    "CommittorRunSettings",
     "ConformersResult",
     "DemoResult",
     "Diagnosis",
@@ -83,6 +89,7 @@ __all__ = [
     "export",
     "fit",
     "init",
+    "plan_committor_run",
     "plan_conformers",
     "plan_demo",
     "plan_evaluation",
@@ -93,6 +100,7 @@ __all__ = [
     "plan_simulation",
     "plan_training",
     "reweight",
+    "run_committor",
     "sample",
     "shoot",
     "simulate",

@@ -104,7 +104,6 @@ def run_committor(
     with RunDirectory.open(output, kind=KIND, config=config, seed=seed) as run:
         if run.complete:
             return _stored(run)
-        run.write_json("system.json", system_record(system))
         ledger = Ledger(run.path / LEDGER)
         limit = settings.limit_steps(dynamics.timestep_ps)
         batches = Batches(ledger, dynamics, settings.batch, limit, run.seed, workers, progress, stop, settings.trail)
@@ -118,6 +117,7 @@ def run_committor(
                 pool = Pool.begin(
                     explored.positions, explored.lineage, own=False, held_share=settings.held_share, seed=run.seed
                 )
+            run.write_json("system.json", system_record(system))
             loop = Loop(run, boundary, record, ledger, batches, plan, settings, spent)
             rounds, ended = loop.go(executor, pool)
         result = loop.result(rounds, ended, chosen)
