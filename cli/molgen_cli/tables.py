@@ -206,6 +206,24 @@ def print_committor(result: Mapping[str, Any]) -> None:
         _print_entry(console, "where q is said to be 1/2", f"{found}, {half['points']} configurations")
 
 
+def print_rate(result: Mapping[str, Any]) -> None:
+    """k_AB, k_BA, the number of transitions in a unit of time and the share of time last in B."""
+    console = _console()
+    title = f"{result['system']}: {result['route']}, 95 % intervals"
+    table = _table(title, "quantity", "value", "interval", "unit")
+    a, b, unit = result["a"], result["b"], result["unit"]
+    names = {"k_ab": f"k, {a} to {b}", "k_ba": f"k, {b} to {a}", "nu": "transitions each way", "mean_q": f"last in {b}"}
+    for key, name in names.items():
+        item = result[key]
+        ends = f"{item['low']:.3g} to {item['high']:.3g}"
+        table.add_row(name, f"{item['value']:.3g}", ends, "" if key == "mean_q" else unit)
+    console.print(table)
+    for key in ("transition_paths", "pairs", "path_time", "outside_share"):
+        _print_entry(console, key, f"{result[key]:.4g}" if isinstance(result[key], float) else result[key])
+    for note in result["notes"]:
+        console.print(f"  - {note}", highlight=False, markup=False, soft_wrap=True)
+
+
 def print_export(result: Mapping[str, Any]) -> None:
     """Frames, duplicates, warnings and files of an export, one a line."""
     console = _console()

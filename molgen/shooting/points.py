@@ -7,7 +7,11 @@ import numpy as np
 from molgen.arrays import BoolArray, FloatArray, IntArray
 from molgen.errors import InputError
 from molgen.observables.boundary import NEITHER, A, B, Boundary
+from molgen.shooting.lineages import independent_blocks
 from molgen.weights import normalised
+
+LEAST_BLOCKS = 20
+"""Fewer independent blocks give no interval of a rate."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,34 +42,34 @@ class ShootingPoints:
 
 
 @dataclass(frozen=True, eq=False)
-class LineageShares:
-    """Weight of each lineage (L,) of the source in A, in B and outside both; all together sum to 1."""
+class BlockShares:
+    """Weight of each independent block (L,) of the source in A, in B and outside both, 1 in all; the block of a point.
 
-    lineage: IntArray
+    Blocks are lineages, or stretches of time of them where they are few; ``point`` (P,) is that of each point chosen.
+    """
+
     a: FloatArray
     b: FloatArray
     outside: FloatArray
+    point: IntArray
 
     @classmethod
-    def of(cls, label: IntArray, share: FloatArray, lineage: IntArray) -> "LineageShares":
+    def of(cls, label: IntArray, share: FloatArray, lineage: IntArray, chosen: IntArray) -> "BlockShares":
         """The sums over frames of states ``label``, weights ``share`` and ``lineage``, (n,) each."""
-        names, row = np.unique(lineage, return_inverse=True)
-        a, b, outside = (
-            np.bincount(row, share * (label == state), minlength=len(names)).astype(np.float64)
-            for state in (A, B, NEITHER)
-        )
-        return cls(names.astype(np.int64), a, b, outside)
+        block = independent_blocks(lineage, LEAST_BLOCKS)
+        a, b, outside = (np.bincount(block, share * (label == state)).astype(np.float64) for state in (A, B, NEITHER))
+        return cls(a, b, outside, block[chosen])
 
 
 @dataclass(frozen=True)
 class Choice:
-    """The points chosen, and how the source's weight is divided: outside both states, in A, in B; by lineage too."""
+    """The points chosen, and how the source's weight is divided: outside both states, in A, in B; by block too."""
 
     points: ShootingPoints
     outside_share: float
     share_a: float
     share_b: float
-    population: LineageShares
+    population: BlockShares
 
 
 def choose_points(
@@ -113,6 +117,6 @@ def choose_points(
         np.full(len(chosen), round_number, dtype=np.int64),
         np.zeros(len(chosen), dtype=np.bool_),
     )
-    population = LineageShares.of(label, share, np.asarray(numbers, dtype=np.int64))
+    population = BlockShares.of(label, share, np.asarray(numbers, dtype=np.int64), chosen)
     sums = {"outside_share": population.outside, "share_a": population.a, "share_b": population.b}
     return Choice(points, population=population, **{name: float(part.sum()) for name, part in sums.items()})

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from molgen.workflows.checking import CheckResult, check
     from molgen.workflows.committor_evaluation import CommittorEvaluation, evaluate_committor
     from molgen.workflows.committor_fitting import FitResult, fit
+    from molgen.workflows.committor_rate import CommittorRate, committor_rate
     from molgen.workflows.committor_request import CommittorRunResult, CommittorRunSettings
     from molgen.workflows.committor_run import plan_committor_run, run_committor
     from molgen.workflows.conformer_export import ConformersResult, conformers, plan_conformers
@@ -43,6 +44,7 @@ _MODULES = {
     "reweighting": ("reweight", "ReweightResult", "plan_reweighting"),
     "reweight_settings": ("ReweightSettings",),
     "shooting": ("shoot", "ShootingSettings", "ShootingResult", "plan_shooting"),
+    "committor_rate": ("committor_rate", "CommittorRate"),
     "committor_request": ("CommittorRunResult", "CommittorRunSettings"),
     "committor_run": ("run_committor", "plan_committor_run"),
     "committor_fitting": ("fit", "FitResult", "FittingSettings"),
@@ -58,6 +60,7 @@ _HOME = {name: module for module, names in _MODULES.items() for name in names}
 __all__ = [
     "CheckResult",
     "CommittorEvaluation",
+    "CommittorRate",
     "CommittorRunResult",
     "CommittorRunSettings",
     "ConformersResult",
@@ -81,6 +84,7 @@ __all__ = [
     "TrainingResult",
     "TrainingSettings",
     "check",
+    "committor_rate",
     "conformers",
     "demo",
     "diagnose",

@@ -32,7 +32,7 @@ from molgen.workflows.shooting_source import shooting_frames
 KIND = "shoot"
 LEDGER = "shots"
 POPULATION = "population.npz"
-"""How much of the source's weight each lineage has in A, in B and outside both."""
+"""How much of the source's weight each independent block of it has in A, in B and outside both."""
 
 
 class ShootingSettings(Settings):

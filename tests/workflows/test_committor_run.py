@@ -52,7 +52,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Any:
 
 
 def test_two_states_are_enough_for_a_committor(whole: Any) -> None:
-    """1,000 shots to fit to; over eight seeds the error was 0.008 to 0.028, and 0.05 is asked for."""
+    """1,000 shots to fit to; over eight seeds the error was 0.006 to 0.027, and 0.05 is asked for."""
     x = np.linspace(-0.88, 0.88, 89)
     q = load_committor(whole.directory).model.probability(x.reshape(-1, 1, 1))
     assert np.sqrt(((q - committor(x, 0.5826 * np.sqrt(4e-3))) ** 2).mean()) < 0.05
@@ -130,7 +130,7 @@ def states(a: str, b: str) -> Any:
 @pytest.mark.parametrize(
     ("a", "b", "sentence"),
     [
-        ("x < -0.9", "x > 30", r"No dynamics reached right in 80 ps at 1,?\d*"),
+        ("x < -0.9", "x > 30", "No dynamics reached right in 80 ps at 360"),
         ("x < 0", "x >= 0", "No frame lies between left and right"),
         ("x < 0.5", "x > 0.2", "left and right overlap"),
     ],

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from molgen_cli import options as opt
-from molgen_cli.output import print_committor, print_plan, print_result
+from molgen_cli.output import print_committor, print_plan, print_rate, print_result
 from molgen_cli.progress import show_progress
 from molgen_cli.session import guarded_run
 
@@ -205,3 +205,22 @@ def evaluate(
         loaded = None if system is None else load_system(system)
         result = workflows.evaluate_committor(committor, shots, output, system=loaded, seed=seed)
         print_committor(result.to_json(), as_json=as_json)
+
+
+@app.command("rate")
+def rate(
+    shots: Annotated[
+        Path, typer.Argument(metavar="SHOTS", help="Directory of `committor shoot` from frames at equilibrium.")
+    ],
+    output: Annotated[
+        Path | None, typer.Option("-o", "--output", help="Directory for the result; SHOTS/rate unless given.")
+    ] = None,
+    seed: opt.SeedOption = None,
+    as_json: opt.JsonOption = False,
+) -> None:
+    """Rates between the two states of SHOTS from the transition paths among its pairs of shots."""
+    with guarded_run(shots if output is None else output):
+        from molgen import workflows
+
+        result = workflows.committor_rate(shots, output, seed=seed)
+        print_rate(result.to_json(), as_json=as_json)
