@@ -25,8 +25,8 @@ def shots(folder: Path, n: int, points: int, kind: Any = "equilibrium", **more: 
 
 
 def test_rates_from_frames_at_equilibrium(tmp_path: Path) -> None:
-    """40 lineages of independent frames: within four standard errors (false alarms: one in 15,000) of the exact rates,
-    whose shift by the longer step, some 5 %, is less than one."""
+    """40 lineages of independent frames: within four standard errors (false alarms: one in 15,000) of the exact rates
+    between cores moved by what this step overshoots."""
     source = shots(tmp_path, 12_000, 4000)
     record = committor_rate(source, seed=2).record
     for name, truth in zip(("nu", "k_ab", "k_ba"), exact(2e-3), strict=True):
