@@ -18,13 +18,18 @@ def choice_share(q: FloatArray, uncertainty: FloatArray) -> FloatArray:
     small; half in equal parts to the intervals of q̂ (``q``, (n,)) that hold candidates.
     """
     spread = q * (1.0 - q) * uncertainty
-    place = np.minimum((q * BINS).astype(np.int64), BINS - 1)
-    held = np.bincount(place, minlength=BINS)
-    even = 1.0 / (held[place] * np.count_nonzero(held))
+    even = even_share(q)
     total = spread.sum()
     if not total > 0.0:
         return even
     return np.asarray(UNCERTAIN_SHARE * spread / total + (1.0 - UNCERTAIN_SHARE) * even)
+
+
+def even_share(q: FloatArray) -> FloatArray:
+    """The chance (n,) of each candidate where every interval of q̂ that holds any has the same."""
+    place = np.minimum((q * BINS).astype(np.int64), BINS - 1)
+    held = np.bincount(place, minlength=BINS)
+    return np.asarray(1.0 / (held[place] * np.count_nonzero(held)))
 
 
 def draw_systematically(share: FloatArray, count: int, generator: np.random.Generator) -> IntArray:

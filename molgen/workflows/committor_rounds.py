@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from molgen.arrays import BoolArray, FloatArray, IntArray
-from molgen.committor.choosing import choice_share, draw_systematically
+from molgen.committor.choosing import choice_share, draw_systematically, even_share
 from molgen.committor.model import Committor
 from molgen.dynamics.passage import Trail
 from molgen.errors import UsageError
@@ -92,7 +92,7 @@ class Pool:
         return physical if len(physical) >= count else np.flatnonzero(of_part)
 
     def choose(self, model: Committor | None, plan: Round, number: int, seed: int) -> ShootingPoints:
-        """The points of round ``number``: to fit to by what ``model`` says of them, to judge by alike.
+        """The points of round ``number``: to fit to where ``model`` teaches most, to judge by evenly along its q̂.
 
         Without a model all are drawn alike. ``selection`` is how often one is drawn relative to drawing alike.
         """
@@ -100,9 +100,10 @@ class Pool:
         for held_out, count in ((False, plan.points), (True, plan.held)):
             rows = self.candidates(held_out=held_out, count=count)
             share = np.full(len(rows), 1.0 / len(rows))
-            if model is not None and not held_out:
+            if model is not None:
                 positions = self.positions[rows]
-                share = choice_share(model.probability(positions), model.uncertainty(positions))
+                q = model.probability(positions)
+                share = even_share(q) if held_out else choice_share(q, model.uncertainty(positions))
             part = draw_systematically(share, count, numpy_generator(seed, "points", number, int(held_out)))
             parts.append((rows[part], share[part] * len(rows)))
         chosen = np.concatenate([rows for rows, _ in parts])

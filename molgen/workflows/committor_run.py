@@ -78,7 +78,7 @@ def run_committor(
 
     The first points are frames of ``data`` or, without, of hot dynamics; later ones are also frames on the way of
     shots. Each round chooses points where the committor is uncertain and along all of it, shoots pairs and fits anew;
-    points drawn alike from lineages of their own are kept for judging. The same call continues an interrupted run to
+    points of lineages of their own, evenly along q̂, are kept for judging. The same call continues an interrupted run to
     the identical ledger.
 
     ``InputError`` for states that overlap, touch or are not reached, too few decided shots, or shots of one outcome
