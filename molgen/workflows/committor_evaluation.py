@@ -25,6 +25,8 @@ KIND = "committor-evaluation"
 RESULT = "evaluation.json"
 MAX_ECE, MAX_SLOPE = 0.03, 0.05
 """Calibrated: expected calibration error and |slope − 1| (beyond 1.96 standard errors) no larger."""
+MAX_SLOPE_ERROR = 0.5
+"""A slope known no better than this is not determined."""
 
 
 @dataclass(frozen=True)
@@ -102,7 +104,8 @@ def judge(model: Committor, data: ShotData, seed: int) -> dict[str, Any]:
     spread = None
     if data.shots is not None:
         spread = histogram_test(data.shots, q, seeds.numpy_generator(seed, "histogram"))
-    off = abs(again.slope - 1.0) - 1.96 * again.slope_error
+    # An error of the slope's own size says nothing, least of all that the slope may be 1.
+    off = abs(again.slope - 1.0) - 1.96 * again.slope_error if again.slope_error < MAX_SLOPE_ERROR else math.nan
     calibrated = bool(math.isfinite(off) and off <= MAX_SLOPE and ece <= MAX_ECE)
     reasons = []
     if not math.isfinite(off):
