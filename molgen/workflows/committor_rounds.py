@@ -59,22 +59,20 @@ def plan_rounds(shots: int, rounds: int, pairs: int, held_pairs: int, held_share
 class Pool:
     """Configurations (n, N, D) outside the states to choose from, row-aligned.
 
-    ``lineage`` (n,) is that of the dynamics they come from, ``held_out`` (n,) says which lineages are kept for judging,
-    ``own`` (n,) which configurations the dynamics itself reached at its own temperature.
+    ``lineage`` (n,) is that of the dynamics they come from, ``held_out`` (n,) says which lineages are kept for judging.
     """
 
     positions: FloatArray
     lineage: IntArray
     held_out: BoolArray
-    own: BoolArray
 
     @classmethod
-    def begin(cls, positions: FloatArray, lineage: IntArray, *, own: bool, held_share: float, seed: int) -> "Pool":
+    def begin(cls, positions: FloatArray, lineage: IntArray, *, held_share: float, seed: int) -> "Pool":
         """The pool before the first shot; ``held_share`` of the lineages is drawn for judging."""
         names = np.unique(lineage)
         held = min(max(1, round(held_share * len(names))), len(names) - 1)
         chosen = numpy_generator(seed, "held out").choice(names, size=held, replace=False)
-        return cls(positions, lineage, np.isin(lineage, chosen), np.full(len(lineage), own))
+        return cls(positions, lineage, np.isin(lineage, chosen))
 
     def grown(self, trail: Trail, points: ShootingPoints) -> "Pool":
         """With the frames on the way of shots from ``points``, which have their lineage."""
@@ -82,14 +80,7 @@ class Pool:
             np.concatenate([self.positions, trail.positions]),
             np.concatenate([self.lineage, points.lineage[trail.passage]]),
             np.concatenate([self.held_out, points.held_out[trail.passage]]),
-            np.concatenate([self.own, np.ones(len(trail.passage), dtype=np.bool_)]),
         )
-
-    def candidates(self, *, held_out: bool, count: int) -> IntArray:
-        """The rows to draw ``count`` points from: those that dynamics reached by itself where they are enough."""
-        of_part = self.held_out if held_out else ~self.held_out
-        physical = np.flatnonzero(of_part & self.own)
-        return physical if len(physical) >= count else np.flatnonzero(of_part)
 
     def choose(self, model: Committor | None, plan: Round, number: int, seed: int) -> ShootingPoints:
         """The points of round ``number``: to fit to where ``model`` teaches most, to judge by evenly along its q̂.
@@ -98,7 +89,7 @@ class Pool:
         """
         parts = []
         for held_out, count in ((False, plan.points), (True, plan.held)):
-            rows = self.candidates(held_out=held_out, count=count)
+            rows = np.flatnonzero(self.held_out == held_out)
             share = np.full(len(rows), 1.0 / len(rows))
             if model is not None:
                 positions = self.positions[rows]

@@ -114,9 +114,7 @@ def run_committor(
                 exploring = Exploring(run, boundary, settings.exploring, chosen, progress, stop)
                 explored = exploring.explore(executor)
                 spent = explored.evaluations
-                pool = Pool.begin(
-                    explored.positions, explored.lineage, own=False, held_share=settings.held_share, seed=run.seed
-                )
+                pool = Pool.begin(explored.positions, explored.lineage, held_share=settings.held_share, seed=run.seed)
             run.write_json("system.json", system_record(system))
             loop = Loop(run, boundary, record, ledger, batches, plan, settings, spent)
             rounds, ended = loop.go(executor, pool)
@@ -141,8 +139,7 @@ def _pool_of_data(
             "Give more frames between the states, or none at all, so that hot dynamics finds them.",
         )
     lineage = independent_blocks(frames.lineage[outside], LEAST_LINEAGES)
-    own = frames.unweighted is None
-    return Pool.begin(frames.positions[outside], lineage, own=own, held_share=settings.held_share, seed=run.seed)
+    return Pool.begin(frames.positions[outside], lineage, held_share=settings.held_share, seed=run.seed)
 
 
 def _stored(run: RunDirectory) -> CommittorRunResult:
