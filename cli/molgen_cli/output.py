@@ -79,6 +79,14 @@ def print_committor(result: Mapping[str, Any], *, as_json: bool) -> None:
         tables.print_committor(result)
 
 
+def print_rate(result: Mapping[str, Any], *, as_json: bool) -> None:
+    """Rates both ways with their intervals."""
+    if as_json:
+        print_json(result)
+    else:
+        tables.print_rate(result)
+
+
 def print_export(result: Mapping[str, Any], *, as_json: bool) -> None:
     """How many frames were written, what they are worth, and their files."""
     if as_json:

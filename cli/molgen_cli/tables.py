@@ -54,6 +54,8 @@ def print_figures(command: str, result: Mapping[str, Any], directory: Path) -> N
     """The plain numbers and words of a result, one a line."""
     console = _console()
     console.print(f"{command} is complete.", style="bold", highlight=False)
+    if result.get("rounds"):
+        console.print(_rounds(result["rounds"]))
     for key, value in result.items():
         plain = isinstance(value, (str, int, float)) or key == "evaluations"
         if plain or (value and key in ("notes", "annealing")):
@@ -62,6 +64,16 @@ def print_figures(command: str, result: Mapping[str, Any], directory: Path) -> N
         conditions = [f"{name}: {where}" for name, where in result["state_conditions"].items()]
         _print_entry(console, "states", conditions or "none, so that coverage is untested")
     _print_entry(console, "directory", str(directory))
+
+
+def _rounds(rounds: Sequence[Mapping[str, Any]]) -> "Table":
+    """Shots and held-out log loss after each round of `committor run`."""
+    title = "Rounds; log loss a held-out shot, gain over some rounds before"
+    table = _table(title, "round", "shots to fit to", "steps", "held-out shots", "log loss", "at least", "gain")
+    for row in rounds:
+        counts = [str(row[key]) for key in ("round", "shots", "evaluations", "held_out_shots")]
+        table.add_row(*counts, *(_number(row[key], 4) for key in ("log_loss", "log_loss_floor", "gain")))
+    return table
 
 
 def print_init(result: Mapping[str, Any]) -> None:
@@ -192,6 +204,24 @@ def print_committor(result: Mapping[str, Any]) -> None:
     if half is not None and half["mean"] is not None:
         found = f"mean {half['mean']:.3f}, spread {half['deviation']:.3f} (at most {half['upper']:.3f})"
         _print_entry(console, "where q is said to be 1/2", f"{found}, {half['points']} configurations")
+
+
+def print_rate(result: Mapping[str, Any]) -> None:
+    """k_AB, k_BA, the number of transitions in a unit of time and the share of time last in B."""
+    console = _console()
+    title = f"{result['system']}: {result['route']}, 95 % intervals"
+    table = _table(title, "quantity", "value", "interval", "unit")
+    a, b, unit = result["a"], result["b"], result["unit"]
+    names = {"k_ab": f"k, {a} to {b}", "k_ba": f"k, {b} to {a}", "nu": "transitions each way", "mean_q": f"last in {b}"}
+    for key, name in names.items():
+        item = result[key]
+        ends = f"{item['low']:.3g} to {item['high']:.3g}"
+        table.add_row(name, f"{item['value']:.3g}", ends, "" if key == "mean_q" else unit)
+    console.print(table)
+    for key in ("transition_paths", "pairs", "path_time", "outside_share"):
+        _print_entry(console, key, f"{result[key]:.4g}" if isinstance(result[key], float) else result[key])
+    for note in result["notes"]:
+        console.print(f"  - {note}", highlight=False, markup=False, soft_wrap=True)
 
 
 def print_export(result: Mapping[str, Any]) -> None:

@@ -6,7 +6,7 @@ import numpy as np
 
 from molgen.arrays import FloatArray
 from molgen.dynamics.analytic import AnalyticDynamics, analytic_dynamics
-from molgen.dynamics.passage import CRASHED, Passages, PhasePoints
+from molgen.dynamics.passage import CRASHED, Passages, PhasePoints, TrailRecorder
 from molgen.energies.analytic import POTENTIALS
 from molgen.observables.boundary import NEITHER, Boundary
 from molgen.seeds import numpy_generator
@@ -38,14 +38,14 @@ class AnalyticPassages:
         """See :class:`molgen.dynamics.passage.PassageDynamics`."""
         return np.asarray(np.sqrt(self._thermal) * generator.standard_normal(positions.shape))
 
-    def run(self, start: PhasePoints, limit: int, seed: int) -> Passages:
+    def run(self, start: PhasePoints, limit: int, seed: int, keep: int = 0) -> Passages:
         """See :class:`molgen.dynamics.passage.PassageDynamics`."""
         generator = numpy_generator(seed, "passages")
         label = np.full(len(start), NEITHER, dtype=np.int64)
         steps = np.zeros(len(start), dtype=np.int64)
         last, speed = np.array(start.positions), np.array(start.velocities)
         live = np.arange(len(start))
-        done = 0
+        done, recorder = 0, TrailRecorder(keep)
         with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
             x, v = last.copy(), speed - self._half_kick(last)
             while len(live) and done < limit:
@@ -64,8 +64,9 @@ class AnalyticPassages:
                     speed[live[ended]] = v[ended] + self._half_kick(x[ended])
                 if not going.all():
                     live, x, v = live[going], x[going], v[going]
+                recorder.add(done // self.check_every, live.tolist(), x)
             last[live], speed[live] = x, v + self._half_kick(x)
-        return Passages(label, steps, PhasePoints(last, speed))
+        return Passages(label, steps, PhasePoints(last, speed), recorder.trail(last.shape[1:]) if keep else None)
 
     def _half_kick(self, x: FloatArray) -> FloatArray:
         """(dt/2) F of positions (W, N, D); none for overdamped dynamics, which has no velocities to kick."""

@@ -8,7 +8,7 @@ import numpy as np
 
 from molgen.arrays import FloatArray
 from molgen.dynamics.live import live_context
-from molgen.dynamics.passage import CRASHED, Passages, PhasePoints
+from molgen.dynamics.passage import CRASHED, Passages, PhasePoints, Trail, TrailRecorder
 from molgen.energies.platforms import open_context
 from molgen.errors import InputError
 from molgen.observables.boundary import NEITHER, Boundary
@@ -46,7 +46,7 @@ class MolecularPassages:
         context = self._context()
         return np.stack([_on_constraints(context, x, v)[1] for x, v in zip(positions, drawn, strict=True)])
 
-    def run(self, start: PhasePoints, limit: int, seed: int) -> Passages:
+    def run(self, start: PhasePoints, limit: int, seed: int, keep: int = 0) -> Passages:
         """See :class:`molgen.dynamics.passage.PassageDynamics`."""
         context = self._context()
         integrator = context.getIntegrator()
@@ -56,13 +56,16 @@ class MolecularPassages:
         label = np.empty(len(start), dtype=np.int64)
         steps = np.empty(len(start), dtype=np.int64)
         end = PhasePoints(np.array(start.positions), np.array(start.velocities))
+        trails = []
         for index in range(len(start)):
-            found = self._one(context, start.positions[index], start.velocities[index], limit)
+            recorder = TrailRecorder(keep)
+            found = self._one(context, start.positions[index], start.velocities[index], limit, recorder)
             label[index], steps[index], end.positions[index], end.velocities[index] = found
-        return Passages(label, steps, end)
+            trails.append(recorder.trail(start.positions.shape[1:]))
+        return Passages(label, steps, end, _numbered(trails) if keep else None)
 
     def _one(
-        self, context: Any, positions: FloatArray, velocities: FloatArray, limit: int
+        self, context: Any, positions: FloatArray, velocities: FloatArray, limit: int, recorder: TrailRecorder
     ) -> tuple[int, int, FloatArray, FloatArray]:
         import openmm
 
@@ -77,7 +80,10 @@ class MolecularPassages:
             while label == NEITHER and done < limit:
                 integrator.step(every)
                 done += every
-                label = where_is(context.getState(positions=True).getPositions(asNumpy=True)._value)
+                frame = context.getState(positions=True).getPositions(asNumpy=True)._value
+                label = where_is(frame)
+                if recorder.most and label == NEITHER and np.isfinite(frame).all():
+                    recorder.add(done // every, (0,), (frame,))
             state = context.getState(positions=True, velocities=True)
             last = state.getPositions(asNumpy=True)._value
             speed = state.getVelocities(asNumpy=True)._value + self._half_kick(context)
@@ -134,6 +140,12 @@ class MolecularPassages:
         # What was deserialised stays where it is.
         names = type(self).__dataclass_fields__
         return {name: self.__dict__[name] for name in names}
+
+
+def _numbered(trails: list[Trail]) -> Trail:
+    """One trail of many, the passages numbered as they stand."""
+    passage = np.repeat(np.arange(len(trails)), [len(trail.passage) for trail in trails])
+    return Trail(passage.astype(np.int64), np.concatenate([trail.positions for trail in trails]))
 
 
 def _on_constraints(context: Any, positions: FloatArray, velocities: FloatArray) -> tuple[FloatArray, FloatArray]:

@@ -8,6 +8,7 @@ so that half a kick is taken off before a passage starts and given back where it
 A 123, 6056 (2019), doi:10.1021/acs.jpca.9b02771). Without friction a passage then retraces itself when v is reversed.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -44,12 +45,56 @@ class PhasePoints:
 
 
 @dataclass(frozen=True, eq=False)
+class Trail:
+    """Frames ``positions`` (m, N, D) on the way of passages, each of the passage ``passage`` (m,), outside the states.
+
+    Of each passage at most a few, at even distance in time: whenever it has that many, every other one is dropped and
+    the distance doubles.
+    """
+
+    passage: IntArray
+    positions: FloatArray
+
+
+class TrailRecorder:
+    """Collects the trail of passages that are all at the same time, at most ``most`` frames of each."""
+
+    def __init__(self, most: int) -> None:
+        self.most, self.every = most, 1
+        self._kept: dict[int, list[FloatArray]] = {}
+
+    def add(self, check: int, rows: Iterable[int], frames: Iterable[FloatArray]) -> None:
+        """The ``frames`` of the passages ``rows`` still under way at the ``check``-th look at the state."""
+        if not self.most or check % self.every:
+            return
+        if check > self.most * self.every:
+            self.every *= 2
+            for row in rows:
+                self._kept[row] = self._kept[row][1::2]
+            if check % self.every:
+                return
+        for row, frame in zip(rows, frames, strict=True):
+            self._kept.setdefault(row, []).append(np.array(frame))
+
+    def trail(self, shape: tuple[int, ...]) -> Trail:
+        """All frames, of ``shape`` (N, D) each, in the order of their passages."""
+        rows = [row for row in sorted(self._kept) for _ in self._kept[row]]
+        frames = [frame for row in sorted(self._kept) for frame in self._kept[row]]
+        positions = np.stack(frames) if frames else np.empty((0, *shape))
+        return Trail(np.array(rows, dtype=np.int64), positions)
+
+
+@dataclass(frozen=True, eq=False)
 class Passages:
-    """What became of W passages: ``label`` (W,) A, B, NEITHER at the limit or CRASHED, ``steps`` (W,), the ``end``."""
+    """What became of W passages: ``label`` (W,) A, B, NEITHER at the limit or CRASHED, ``steps`` (W,), the ``end``.
+
+    ``trail`` holds frames on the way if some were asked for.
+    """
 
     label: IntArray
     steps: IntArray
     end: PhasePoints
+    trail: Trail | None = None
 
 
 class PassageDynamics(Protocol):
@@ -79,9 +124,11 @@ class PassageDynamics(Protocol):
         """Maxwell-Boltzmann velocities (W, N, D) at ``positions`` (W, N, D), along constraints where there are any."""
         ...
 
-    def run(self, start: PhasePoints, limit: int, seed: int) -> Passages:
+    def run(self, start: PhasePoints, limit: int, seed: int, keep: int = 0) -> Passages:
         """Passages from each of ``start``, of at most ``limit`` steps (rounded up to whole checks).
 
-        The state is tested after every ``check_every`` steps. The result depends on the arguments alone.
+        The state is tested after every ``check_every`` steps, and at most ``keep`` of the frames that are then in
+        neither are kept of each passage. What becomes of a passage does not depend on ``keep``, and all depends on the
+        arguments alone.
         """
         ...

@@ -1,18 +1,19 @@
 """The ledger of shots: a directory of immutable files, of which nothing is ever lost or changed.
 
-``points-0000.npz`` holds the shooting points of a round, ``shots-000000.npz`` a batch of shots. A batch whose undecided
+``points-0000.npz`` holds the shooting points of a round, ``shots-000000.npz`` a batch of shots, ``trail-000000.npz``
+frames on their way where some were kept. A batch whose undecided
 shots were taken on is written again under the next ``stage``, ``shots-000000-1.npz``; the last stage counts. Files
 appear whole or not at all, so that a killed run goes on with the batches that are missing.
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from zipfile import BadZipFile
 
 import numpy as np
 
-from molgen.dynamics.passage import PhasePoints
+from molgen.dynamics.passage import PhasePoints, Trail
 from molgen.errors import InputError
 from molgen.files import atomic_path
 from molgen.shooting.points import ShootingPoints
@@ -33,14 +34,23 @@ class Ledger:
     def add_points(self, points: ShootingPoints) -> None:
         """Write the points of the next round."""
         number = len(self._rounds())
-        names = ("positions", "selection", "lineage", "source", "round")
+        names = ("positions", "selection", "lineage", "source", "round", "held_out")
         self._write(f"points-{number:04d}.npz", {name: getattr(points, name) for name in names})
+
+    def points_of(self, number: int) -> ShootingPoints | None:
+        """The points of the round ``number``; None if they were not chosen yet."""
+        return self._joined(self._rounds()[number : number + 1])
 
     def points(self) -> ShootingPoints | None:
         """All points, those of later rounds after those of earlier ones; None before the first round."""
-        rounds = [self._read(path) for path in self._rounds()]
+        return self._joined(self._rounds())
+
+    def _joined(self, paths: list[Path]) -> ShootingPoints | None:
+        rounds = [self._read(path) for path in paths]
         if not rounds:
             return None
+        for part in rounds:  # a ledger of before there were any
+            part.setdefault("held_out", np.zeros(len(part["positions"]), dtype=np.bool_))
         return ShootingPoints(**{name: np.concatenate([part[name] for part in rounds]) for name in rounds[0]})
 
     def _rounds(self) -> list[Path]:
@@ -54,6 +64,15 @@ class Ledger:
         columns = {column: getattr(shots, column) for column in _COLUMNS}
         kept = {"open_positions": shots.open.positions, "open_velocities": shots.open.velocities}
         self._write(name, columns | kept)
+
+    def add_trail(self, batch: int, trail: Trail) -> None:
+        """Write the frames on the way of a batch; to be done before the batch, whose file says that it is complete."""
+        self._write(f"trail-{batch:06d}.npz", {"passage": trail.passage, "positions": trail.positions})
+
+    def trail(self, batches: Iterable[int]) -> Trail:
+        """The frames kept of ``batches``, in their order."""
+        parts = [self._read(self.directory / f"trail-{batch:06d}.npz") for batch in batches]
+        return Trail(*(np.concatenate([part[name] for part in parts]) for name in ("passage", "positions")))
 
     def stages(self) -> dict[int, int]:
         """The last stage of every batch that is there."""

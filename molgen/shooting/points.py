@@ -4,10 +4,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from molgen.arrays import FloatArray, IntArray
+from molgen.arrays import BoolArray, FloatArray, IntArray
 from molgen.errors import InputError
-from molgen.observables.boundary import NEITHER, Boundary
+from molgen.observables.boundary import NEITHER, A, B, Boundary
+from molgen.shooting.lineages import independent_blocks
 from molgen.weights import normalised
+
+LEAST_BLOCKS = 20
+"""Fewer independent blocks give no interval of a rate."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -17,7 +21,7 @@ class ShootingPoints:
     ``selection`` (P,) is the expected number of times that a draw of the source became this point, relative to what its
     weight in the target would give: dividing by it makes sums over points averages over the target outside the states.
     ``lineage`` (P,) numbers the pieces of dynamics (or draws) they come from, ``source`` (P,) the row among the usable
-    frames, ``round`` (P,) the round of choosing.
+    frames, ``round`` (P,) the round of choosing. Those ``held_out`` (P,) are kept for judging, never fitted to.
     """
 
     positions: FloatArray
@@ -25,10 +29,11 @@ class ShootingPoints:
     lineage: IntArray
     source: IntArray
     round: IntArray
+    held_out: BoolArray
 
     def __post_init__(self) -> None:
         n = len(self.positions)
-        for name in ("selection", "lineage", "source", "round"):
+        for name in ("selection", "lineage", "source", "round", "held_out"):
             if getattr(self, name).shape != (n,):
                 raise ValueError(f"{name} has shape {getattr(self, name).shape}, not ({n},)")
 
@@ -36,12 +41,35 @@ class ShootingPoints:
         return len(self.positions)
 
 
+@dataclass(frozen=True, eq=False)
+class BlockShares:
+    """Weight of each independent block (L,) of the source in A, in B and outside both, 1 in all; the block of a point.
+
+    Blocks are lineages, or stretches of time of them where they are few; ``point`` (P,) is that of each point chosen.
+    """
+
+    a: FloatArray
+    b: FloatArray
+    outside: FloatArray
+    point: IntArray
+
+    @classmethod
+    def of(cls, label: IntArray, share: FloatArray, lineage: IntArray, chosen: IntArray) -> "BlockShares":
+        """The sums over frames of states ``label``, weights ``share`` and ``lineage``, (n,) each."""
+        block = independent_blocks(lineage, LEAST_BLOCKS)
+        a, b, outside = (np.bincount(block, share * (label == state)).astype(np.float64) for state in (A, B, NEITHER))
+        return cls(a, b, outside, block[chosen])
+
+
 @dataclass(frozen=True)
 class Choice:
-    """The points chosen, and the share of the source's weight that lies outside both states."""
+    """The points chosen, and how the source's weight is divided: outside both states, in A, in B; by block too."""
 
     points: ShootingPoints
     outside_share: float
+    share_a: float
+    share_b: float
+    population: BlockShares
 
 
 def choose_points(
@@ -60,7 +88,8 @@ def choose_points(
     systematically with replacement, so that a heavy frame may be taken more than once. ``InputError`` if no frame lies
     outside, or fewer than ``count`` where each may be taken once.
     """
-    outside = boundary.assign(positions) == NEITHER
+    label = boundary.assign(positions)
+    outside = label == NEITHER
     share = normalised(np.zeros(len(positions)) if log_weight is None else log_weight)
     usable = np.flatnonzero(outside & (share > 0.0))
     if not len(usable):
@@ -86,5 +115,8 @@ def choose_points(
         np.asarray(numbers[chosen], dtype=np.int64),
         chosen.astype(np.int64),
         np.full(len(chosen), round_number, dtype=np.int64),
+        np.zeros(len(chosen), dtype=np.bool_),
     )
-    return Choice(points, float(share[outside].sum()))
+    population = BlockShares.of(label, share, np.asarray(numbers, dtype=np.int64), chosen)
+    sums = {"outside_share": population.outside, "share_a": population.a, "share_b": population.b}
+    return Choice(points, population=population, **{name: float(part.sum()) for name, part in sums.items()})

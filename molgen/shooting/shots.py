@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from molgen.arrays import FloatArray, IntArray
-from molgen.dynamics.passage import CRASHED, PassageDynamics, PhasePoints
+from molgen.arrays import BoolArray, FloatArray, IntArray
+from molgen.dynamics.passage import CRASHED, PassageDynamics, PhasePoints, Trail
 from molgen.observables.boundary import NEITHER, A, B
 from molgen.seeds import child_seed, numpy_generator
 
@@ -48,6 +48,14 @@ class Shots:
         """Shots (n,) that have reached neither state yet."""
         return np.asarray(self.outcome == NEITHER)
 
+    def of_configurations(self, used: BoolArray) -> "Shots":
+        """The shots from the configurations ``used`` (P,), which are numbered anew in their order."""
+        rows = used[self.configuration]
+        number = np.cumsum(used) - 1
+        kept = self.open.rows(np.flatnonzero(rows[self.undecided]))
+        pair, sign, outcome, steps = (part[rows] for part in (self.pair, self.sign, self.outcome, self.steps))
+        return Shots(number[self.configuration[rows]], pair, sign, outcome, steps, kept)
+
     @property
     def total_steps(self) -> int:
         """Steps of dynamics in all."""
@@ -76,20 +84,33 @@ def shoot_pairs(
 
     ``configuration`` and ``pair`` (W,) are written into the rows. The result depends on the arguments alone.
     """
+    return shoot_and_keep(dynamics, positions, configuration, pair, limit, seed, 0)[0]
+
+
+def shoot_and_keep(
+    dynamics: PassageDynamics,
+    positions: FloatArray,
+    configuration: IntArray,
+    pair: IntArray,
+    limit: int,
+    seed: int,
+    keep: int,
+) -> tuple[Shots, Trail | None]:
+    """:func:`shoot_pairs`, the same shots, with at most ``keep`` frames of each on its way.
+
+    ``passage`` of the trail is the configuration that the frame was reached from.
+    """
     velocities = dynamics.velocities(positions, numpy_generator(seed, "velocities"))
     start = PhasePoints(np.repeat(positions, 2, axis=0), np.repeat(velocities, 2, axis=0))
     start.velocities[1::2] *= -1.0
-    found = dynamics.run(start, limit, child_seed(seed, "passages"))
+    found = dynamics.run(start, limit, child_seed(seed, "passages"), keep)
     sign = np.tile(np.array([1, -1], dtype=np.int64), len(positions))
     open_rows = np.flatnonzero(found.label == NEITHER)
-    return Shots(
-        np.repeat(configuration, 2),
-        np.repeat(pair, 2),
-        sign,
-        found.label,
-        found.steps,
-        found.end.rows(open_rows),
-    )
+    both = np.repeat(configuration, 2)
+    kept = found.end.rows(open_rows)
+    shots = Shots(both, np.repeat(pair, 2), sign, found.label, found.steps, kept)
+    trail = found.trail
+    return shots, None if trail is None else Trail(both[trail.passage], trail.positions)
 
 
 def go_on(dynamics: PassageDynamics, shots: Shots, limit: int, seed: int) -> Shots:

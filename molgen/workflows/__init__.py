@@ -11,6 +11,9 @@ if TYPE_CHECKING:
     from molgen.workflows.checking import CheckResult, check
     from molgen.workflows.committor_evaluation import CommittorEvaluation, evaluate_committor
     from molgen.workflows.committor_fitting import FitResult, fit
+    from molgen.workflows.committor_rate import CommittorRate, committor_rate
+    from molgen.workflows.committor_request import CommittorRunResult, CommittorRunSettings
+    from molgen.workflows.committor_run import plan_committor_run, run_committor
     from molgen.workflows.conformer_export import ConformersResult, conformers, plan_conformers
     from molgen.workflows.demonstration import DemoResult, demo, plan_demo
     from molgen.workflows.diagnosis import Diagnosis, diagnose
@@ -41,6 +44,9 @@ _MODULES = {
     "reweighting": ("reweight", "ReweightResult", "plan_reweighting"),
     "reweight_settings": ("ReweightSettings",),
     "shooting": ("shoot", "ShootingSettings", "ShootingResult", "plan_shooting"),
+    "committor_rate": ("committor_rate", "CommittorRate"),
+    "committor_request": ("CommittorRunResult", "CommittorRunSettings"),
+    "committor_run": ("run_committor", "plan_committor_run"),
     "committor_fitting": ("fit", "FitResult", "FittingSettings"),
     "committor_evaluation": ("evaluate_committor", "CommittorEvaluation"),
     "evaluation": ("evaluate", "EvaluationResult", "plan_evaluation"),
@@ -54,6 +60,9 @@ _HOME = {name: module for module, names in _MODULES.items() for name in names}
 __all__ = [
     "CheckResult",
     "CommittorEvaluation",
+    "CommittorRate",
+    "CommittorRunResult",
+    "CommittorRunSettings",
     "ConformersResult",
     "DemoResult",
     "Diagnosis",
@@ -75,6 +84,7 @@ __all__ = [
     "TrainingResult",
     "TrainingSettings",
     "check",
+    "committor_rate",
     "conformers",
     "demo",
     "diagnose",
@@ -83,6 +93,7 @@ __all__ = [
     "export",
     "fit",
     "init",
+    "plan_committor_run",
     "plan_conformers",
     "plan_demo",
     "plan_evaluation",
@@ -93,6 +104,7 @@ __all__ = [
     "plan_simulation",
     "plan_training",
     "reweight",
+    "run_committor",
     "sample",
     "shoot",
     "simulate",

@@ -11,19 +11,22 @@ import numpy as np
 from molgen import seeds
 from molgen.committor.artifact import LoadedCommittor, load_committor
 from molgen.committor.likelihood import expected_calibration_error, fidelity, recalibrate, reliability
+from molgen.committor.model import Committor
 from molgen.committor.pairs import pair_correlation
 from molgen.committor.spread import histogram_test
-from molgen.errors import InputError
+from molgen.errors import InputError, UsageError
 from molgen.files import to_plain
 from molgen.rundir import RunDirectory, configuration_hash, read_manifest
 from molgen.systems.system import System
 from molgen.workflows.committor_fitting import KIND as COMMITTOR
-from molgen.workflows.shot_data import ShotData, open_shots
+from molgen.workflows.shot_data import RUN, ShotData, open_shots
 
 KIND = "committor-evaluation"
 RESULT = "evaluation.json"
 MAX_ECE, MAX_SLOPE = 0.03, 0.05
 """Calibrated: expected calibration error and |slope − 1| (beyond 1.96 standard errors) no larger."""
+MAX_SLOPE_ERROR = 0.5
+"""A slope known no better than this is not determined."""
 
 
 @dataclass(frozen=True)
@@ -40,7 +43,7 @@ class CommittorEvaluation:
 
 def evaluate_committor(
     committor: str | Path,
-    shots: str | Path,
+    shots: str | Path | None,
     output: str | Path,
     *,
     system: System | None = None,
@@ -49,18 +52,23 @@ def evaluate_committor(
     """Judge ``committor`` by ``shots`` (what :func:`molgen.workflows.shot_data.open_shots` reads) it was not fitted to.
 
     Log loss beside its floor, Brier score, reliability diagram with Wilson's intervals, recalibration with errors that
-    know how alike shots of a configuration are, and the histogram test at q̂ = ½. ``InputError`` for shots of another
-    dynamics or other states, and for those the committor was fitted to.
+    know how alike shots of a configuration are, and the histogram test at q̂ = ½. Without ``shots`` a committor of
+    ``committor run`` is judged by those that run kept for it. ``InputError`` for shots of another dynamics or other
+    states, and for those the committor was fitted to; ``UsageError`` if there are none to judge by.
     """
     loaded = load_committor(committor)
     model = loaded.model
-    data = open_shots(Path(shots), system, model.boundary.a, model.boundary.b)
+    if shots is None:
+        if read_manifest(committor).kind != RUN:
+            raise UsageError(f"{committor} kept no shots to be judged by.", "Give shots that it was not fitted to.")
+        shots = committor
+    data = open_shots(Path(shots), system, model.boundary.a, model.boundary.b, judging=True)
     _check(loaded, data, Path(committor), Path(shots))
     config = {"committor": loaded.sha256, "shots": data.source}
     with RunDirectory.open(output, kind=KIND, config=config, seed=seed) as run:
         record = run.read_json(RESULT) if run.complete else None
         if record is None:
-            record = to_plain(_evaluate(loaded, data, run.seed))
+            record = to_plain(judge(model, data, run.seed))
             run.write_json(RESULT, record)
             run.finish({key: record[key] for key in ("calibrated", "log_loss", "slope", "ece")})
             record = run.read_json(RESULT)
@@ -75,16 +83,16 @@ def _check(loaded: LoadedCommittor, data: ShotData, committor: Path, shots: Path
             f"The shots in {shots} are of another {' and '.join(differing)} than the committor.",
             "A committor belongs to its dynamics and states: fit one to shots of these.",
         )
-    manifest = read_manifest(committor, COMMITTOR)
-    if manifest.config["source"] == data.source:
+    manifest = read_manifest(committor)
+    if manifest.kind != RUN and read_manifest(committor, COMMITTOR).config["source"] == data.source:
         raise InputError(
             f"The committor was fitted to the shots in {shots}.",
             "Judge it by others, made with another --seed.",
         )
 
 
-def _evaluate(loaded: LoadedCommittor, data: ShotData, seed: int) -> dict[str, Any]:
-    model = loaded.model
+def judge(model: Committor, data: ShotData, seed: int) -> dict[str, Any]:
+    """The figures of ``model`` on the shots of ``data``: what evaluation.json says."""
     logit = model.logit(data.positions)
     q = model.probability(data.positions)
     reached, decided = data.counts.b, data.counts.decided
@@ -96,7 +104,8 @@ def _evaluate(loaded: LoadedCommittor, data: ShotData, seed: int) -> dict[str, A
     spread = None
     if data.shots is not None:
         spread = histogram_test(data.shots, q, seeds.numpy_generator(seed, "histogram"))
-    off = abs(again.slope - 1.0) - 1.96 * again.slope_error
+    # An error of the slope's own size says nothing, least of all that the slope may be 1.
+    off = abs(again.slope - 1.0) - 1.96 * again.slope_error if again.slope_error < MAX_SLOPE_ERROR else math.nan
     calibrated = bool(math.isfinite(off) and off <= MAX_SLOPE and ece <= MAX_ECE)
     reasons = []
     if not math.isfinite(off):

@@ -1,8 +1,7 @@
 """Shoot: pairs of short trajectories from configurations between two states, into a ledger that loses nothing."""
 
 import math
-from collections.abc import Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,7 +9,6 @@ from typing import Any
 import numpy as np
 from pydantic import PositiveFloat, PositiveInt
 
-from molgen.dynamics.passage import PassageDynamics
 from molgen.dynamics.passage_factory import dynamics_record, open_passages
 from molgen.dynamics.propagator import steps_of
 from molgen.energies.platforms import resolve_platform
@@ -18,20 +16,23 @@ from molgen.engines.executors import open_executor
 from molgen.errors import InputError, UsageError
 from molgen.interruption import Interruption
 from molgen.observables.boundary import Boundary
-from molgen.progress import Progress, ProgressEvent, silent
+from molgen.progress import Progress, silent
 from molgen.rundir import RunDirectory, configuration_hash
-from molgen.seeds import child_seed, numpy_generator
+from molgen.seeds import numpy_generator
 from molgen.settings import Settings
 from molgen.shooting.ledger import Ledger
-from molgen.shooting.points import ShootingPoints, choose_points
-from molgen.shooting.shots import Shots, count, go_on, shoot_pairs
+from molgen.shooting.points import choose_points
+from molgen.shooting.shots import count
 from molgen.systems.record import system_record
 from molgen.systems.system import MolecularSystem, System
 from molgen.trajectories.options import EVERYTHING, ReadingOptions
+from molgen.workflows.shooting_batches import Batches
 from molgen.workflows.shooting_source import shooting_frames
 
 KIND = "shoot"
 LEDGER = "shots"
+POPULATION = "population.npz"
+"""How much of the source's weight each independent block of it has in A, in B and outside both."""
 
 
 class ShootingSettings(Settings):
@@ -162,10 +163,11 @@ def shoot(
         found = ledger.points()
         assert found is not None
         run.write_json("system.json", system_record(system))
-        shooting = _Shooting(run, ledger, dynamics, found, settings, limit, progress, interruption or Interruption())
+        stop = interruption or Interruption()
+        batches = Batches(ledger, dynamics, settings.batch, limit, run.seed, workers, progress, stop)
         with open_executor(workers) as executor:
-            shooting.shoot(executor, workers)
-            shooting.take_on(executor, workers)
+            batches.shoot(executor, found.positions, np.repeat(np.arange(len(found)), settings.pairs))
+            batches.take_on(executor)
         result = _result(run, ledger, system, boundary, record, chosen)
         run.finish(result.to_json() | {"limit_steps": limit})
     return result
@@ -195,75 +197,11 @@ def _choose(
         log_weight=frames.log_weight,
         lineage=frames.lineage,
     )
+    shares = {"outside_share": choice.outside_share, "share_a": choice.share_a, "share_b": choice.share_b}
+    run.write_json("points.json", {**shares, "frames": len(frames.positions), "unweighted": frames.unweighted})
+    with run.atomic(POPULATION) as path:
+        np.savez(path, allow_pickle=False, **choice.population.__dict__)
     ledger.add_points(choice.points)
-    run.write_json("points.json", {"outside_share": choice.outside_share, "frames": len(frames.positions)})
-
-
-@dataclass(frozen=True, eq=False)
-class _Shooting:
-    """One shooting run in progress."""
-
-    run: RunDirectory
-    ledger: Ledger
-    dynamics: PassageDynamics
-    points: ShootingPoints
-    settings: ShootingSettings
-    limit: int
-    progress: Progress
-    interruption: Interruption
-
-    def shoot(self, executor: Executor, workers: int) -> None:
-        """All batches that the ledger lacks."""
-        total = len(self.points) * self.settings.pairs
-        batches = math.ceil(total / self.settings.batch)
-        there = self.ledger.stages()
-
-        def tasks() -> Iterator[tuple[int, Future[Shots]]]:
-            for batch in range(batches):
-                if batch not in there:
-                    pair = np.arange(batch * self.settings.batch, min((batch + 1) * self.settings.batch, total))
-                    configuration = pair // self.settings.pairs
-                    positions = self.points.positions[configuration]
-                    seed = child_seed(self.run.seed, "shots", batch)
-                    arguments = (self.dynamics, positions, configuration, pair, self.limit, seed)
-                    yield batch, executor.submit(shoot_pairs, *arguments)
-
-        self._collect(tasks(), workers, len(there), batches, "shots", stage=lambda _: 0)
-
-    def take_on(self, executor: Executor, workers: int) -> None:
-        """The undecided shots that have not had the present limit, one stage further."""
-        stages = self.ledger.stages()
-
-        def tasks() -> Iterator[tuple[int, Future[Shots]]]:
-            for batch, shots in self.ledger.batches():
-                if np.any(shots.undecided & (shots.steps < self.limit)):
-                    seed = child_seed(self.run.seed, "continued", batch, stages[batch] + 1)
-                    yield batch, executor.submit(go_on, self.dynamics, shots, self.limit, seed)
-
-        self._collect(tasks(), workers, 0, len(stages), "undecided", stage=lambda batch: stages[batch] + 1)
-
-    def _collect(
-        self, tasks: Iterator[tuple[int, Future[Shots]]], workers: int, done: int, total: int, name: str, stage: Any
-    ) -> None:
-        """Write each batch as it comes, a few tasks ahead of the workers."""
-        waiting: dict[Future[Shots], int] = {}
-        exhausted = False
-        while waiting or not exhausted:
-            while not exhausted and len(waiting) < 2 * workers:
-                self.interruption.check()
-                following = next(tasks, None)
-                if following is None:
-                    exhausted = True
-                else:
-                    waiting[following[1]] = following[0]
-            if not waiting:
-                break
-            finished, _ = wait(waiting, return_when=FIRST_COMPLETED)
-            for future in finished:
-                batch = waiting.pop(future)
-                self.ledger.add(batch, future.result(), stage(batch))
-                done += 1
-                self.progress(ProgressEvent(name, done, total, "batches"))
 
 
 def _result(

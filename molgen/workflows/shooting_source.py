@@ -8,6 +8,7 @@ import numpy as np
 
 from molgen.arrays import FloatArray, IntArray
 from molgen.errors import InputError
+from molgen.models.temperature import ROUNDING_K
 from molgen.rundir import MANIFEST, read_manifest
 from molgen.systems.system import System
 from molgen.trajectories.options import ReadingOptions
@@ -17,11 +18,15 @@ from molgen.workflows.frames import open_frames
 
 @dataclass(frozen=True, eq=False)
 class ShootingFrames:
-    """Frames (n, N, D) inside the domain, their weights (n,) where they have any, and their lineage (n,)."""
+    """Frames (n, N, D) inside the domain, their weights (n,) where they have any, and their lineage (n,).
+
+    ``unweighted`` says why averages over them are none over the Boltzmann distribution; None where they are.
+    """
 
     positions: FloatArray
     log_weight: FloatArray | None
     lineage: IntArray
+    unweighted: str | None
 
 
 def shooting_frames(paths: Sequence[Path], system: System, reading: ReadingOptions) -> ShootingFrames:
@@ -33,9 +38,13 @@ def shooting_frames(paths: Sequence[Path], system: System, reading: ReadingOptio
     draws = [path for path in paths if _kind(path) in ("sample", "reweight")]
     if not draws:
         frames = open_frames(paths, system, reading).frames
-        return ShootingFrames(
-            np.asarray(frames.positions, dtype=np.float64), frames.total_log_weight, np.asarray(frames.lineage)
-        )
+        reason = None
+        if frames.kind != "equilibrium":
+            reason = "explore frames cover the states" if frames.kind == "explore" else "umbrella frames follow a bias"
+        elif any(abs(t - system.temperature_k) > ROUNDING_K for t in frames.temperatures):
+            reason = f"frames of {frames.temperatures[0]:g} K are none of {system.temperature_k:g} K"
+        positions = np.asarray(frames.positions, dtype=np.float64)
+        return ShootingFrames(positions, frames.total_log_weight, np.asarray(frames.lineage), reason)
     if len(paths) > 1:
         raise InputError(f"{draws[0]} holds draws, which cannot be joined with other frames.", "Give it alone.")
     source = open_source(draws[0])
@@ -46,7 +55,10 @@ def shooting_frames(paths: Sequence[Path], system: System, reading: ReadingOptio
     positions = np.asarray(source.slice(0, source.n), dtype=np.float64)
     rows = np.flatnonzero(source.usable)
     weight = None if source.log_weight is None else source.log_weight[rows]
-    return ShootingFrames(positions[rows], weight, rows.astype(np.int64))
+    reason = "draws of a model have its density" if weight is None else None
+    if weight is not None and abs(source.temperature_k - system.temperature_k) > ROUNDING_K:
+        reason = f"weights for {source.temperature_k:g} K are none for {system.temperature_k:g} K"
+    return ShootingFrames(positions[rows], weight, rows.astype(np.int64), reason)
 
 
 def _kind(path: Path) -> str | None:

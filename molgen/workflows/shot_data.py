@@ -1,25 +1,29 @@
 """Shots to learn from or to judge by: our own ledger, or somebody else's structures with (S, K)."""
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from molgen.arrays import FloatArray, IntArray
+from molgen.arrays import BoolArray, FloatArray, IntArray
 from molgen.dynamics.passage_factory import dynamics_record
 from molgen.errors import InputError
 from molgen.files import sha256_file
 from molgen.observables.boundary import NEITHER, Boundary
 from molgen.rundir import MANIFEST, read_manifest
 from molgen.shooting.ledger import Ledger
+from molgen.shooting.points import ShootingPoints
 from molgen.shooting.shots import Counts, Shots, count
 from molgen.systems.record import system_from_record
 from molgen.systems.system import System
 from molgen.trajectories.checks import check_positions
 from molgen.workflows.shooting import KIND as SHOOT
 from molgen.workflows.shooting import LEDGER, chosen_states
+
+RUN = "committor-run"
+"""The kind of a ``committor run``."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,16 +41,24 @@ class ShotData:
     shots: Shots | None
     source: str
 
+    def part(self, used: BoolArray) -> "ShotData":
+        """The configurations ``used`` (n,) and their shots."""
+        counts = Counts(*(getattr(self.counts, item.name)[used] for item in fields(Counts)))
+        shots = None if self.shots is None else self.shots.of_configurations(used)
+        return replace(self, positions=self.positions[used], counts=counts, lineage=self.lineage[used], shots=shots)
 
-def open_shots(source: Path, system: System | None, a: str | None, b: str | None) -> ShotData:
-    """The shots in ``source``: the directory of a ``committor shoot`` run, or an NPZ file.
+
+def open_shots(source: Path, system: System | None, a: str | None, b: str | None, *, judging: bool = False) -> ShotData:
+    """The shots in ``source``: the directory of a ``committor shoot`` or ``run`` run, or an NPZ file.
+
+    Of a ``committor run`` those that were kept for ``judging`` or those that were not.
 
     Such a file has ``positions`` (n, N, D) in nm, ``S`` and ``K`` (n,): S of K shots from each reached ``b``, and may
     have ``lineage`` (n,); ``system`` and its states ``a`` and ``b`` say whose they are. ``InputError`` for anything
     else, labels outside 0 ≤ S ≤ K, structures of another molecule, in ångström, or inside a state.
     """
     if source.is_dir():
-        return _from_ledger(source)
+        return _from_ledger(source, judging)
     if source.suffix != ".npz" or not source.is_file():
         raise InputError(
             f"{source} is neither the directory of a shooting run nor an NPZ file.",
@@ -57,8 +69,9 @@ def open_shots(source: Path, system: System | None, a: str | None, b: str | None
     return _from_file(source, system, chosen_states(system, a, b))
 
 
-def _from_ledger(source: Path) -> ShotData:
-    manifest = read_manifest(source, SHOOT)
+def _from_ledger(source: Path, judging: bool) -> ShotData:
+    run = (source / MANIFEST).is_file() and read_manifest(source).kind == RUN
+    manifest = read_manifest(source, RUN if run else SHOOT)
     system = system_from_record(json.loads((source / "system.json").read_bytes()))
     record = dict(manifest.config["dynamics"])
     boundary = Boundary(system, record["a"]["name"], record["b"]["name"])
@@ -66,8 +79,20 @@ def _from_ledger(source: Path) -> ShotData:
     shots, points = ledger.shots(), ledger.points()
     if shots is None or points is None:
         raise InputError(f"{source} holds no shots.", "Run molgen committor shoot again.")
+    data = ledger_data(boundary, record, points, shots, sha256_file(source / MANIFEST))
+    if not run:
+        return data
+    # The two parts are different shots, which may be set against each other.
+    part = data.part(points.held_out if judging else ~points.held_out)
+    return replace(part, source=f"{data.source} {'held out' if judging else 'fitted'}")
+
+
+def ledger_data(
+    boundary: Boundary, record: dict[str, Any], points: ShootingPoints, shots: Shots, source: str
+) -> ShotData:
+    """All points and shots of a ledger."""
     counts = count(shots, len(points))
-    return ShotData(boundary, record, points.positions, counts, points.lineage, shots, sha256_file(source / MANIFEST))
+    return ShotData(boundary, record, points.positions, counts, points.lineage, shots, source)
 
 
 def _from_file(source: Path, system: System, boundary: Boundary) -> ShotData:

@@ -10,7 +10,7 @@ import pytest
 
 from molgen.dynamics.analytic_passage import analytic_passages
 from molgen.dynamics.molecular_passage import molecular_passages
-from molgen.dynamics.passage import CRASHED, PhasePoints
+from molgen.dynamics.passage import CRASHED, PhasePoints, TrailRecorder
 from molgen.errors import InputError
 from molgen.observables.boundary import NEITHER, Boundary
 from molgen.observables.states import with_states
@@ -133,3 +133,27 @@ def test_a_molecule_is_not_moved_by_the_overdamped_integrator() -> None:
     system = replace(system, definition=system.definition.model_copy(update={"dynamics": section}))
     with pytest.raises(InputError, match="integrator 'overdamped'"):
         molecular_passages(system, Boundary(system, "c7eq", "c7ax"), platform="Reference")
+
+
+def test_frames_on_the_way_cost_nothing_and_lie_outside_the_states() -> None:
+    for dynamics in (alanine(check_every=5), well("x < -0.9", "x > 0.9", check_every=2)):
+        start = starts(dynamics, 3)
+        start.positions[0] *= 1.0 if dynamics.boundary.system.n_particles > 1 else 0.5
+        plain, kept = dynamics.run(start, 120, 7), dynamics.run(start, 120, 7, keep=4)
+        assert plain.trail is None
+        assert np.array_equal(plain.end.positions, kept.end.positions)
+        assert kept.trail is not None
+        assert (np.diff(kept.trail.passage) >= 0).all()
+        assert np.bincount(kept.trail.passage, minlength=3).max() <= 4
+        assert (dynamics.boundary.assign(kept.trail.positions) == NEITHER).all()
+
+
+def test_a_trail_is_even_in_time_whatever_its_length() -> None:
+    recorder = TrailRecorder(4)
+    for check in range(1, 42):
+        rows = [0, 1] if check <= 6 else [1]
+        recorder.add(check, rows, [np.full((1, 1), float(check)) for _ in rows])
+    trail = recorder.trail((1, 1))
+    assert trail.passage.tolist() == [0, 0, 0, 1, 1]
+    assert trail.positions[:3, 0, 0].tolist() == [2.0, 4.0, 6.0]
+    assert trail.positions[3:, 0, 0].tolist() == [16.0, 32.0]

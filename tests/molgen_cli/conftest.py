@@ -182,11 +182,12 @@ def workflows(monkeypatch: pytest.MonkeyPatch) -> FakeWorkflows:
         "export",
         "conformers",
         "shoot",
+        "run_committor",
     ):
         setattr(module, name, fake.work(name))
     for name in ("plan_simulation", "plan_training", "plan_sampling", "plan_reweighting", "plan_demo"):
         setattr(module, name, fake.plan(name))
-    for name in ("plan_evaluation", "plan_export", "plan_conformers", "plan_shooting"):
+    for name in ("plan_evaluation", "plan_export", "plan_conformers", "plan_shooting", "plan_committor_run"):
         setattr(module, name, fake.plan(name))
     for name in (
         "SimulationSettings",
@@ -194,6 +195,7 @@ def workflows(monkeypatch: pytest.MonkeyPatch) -> FakeWorkflows:
         "SamplingSettings",
         "ReweightSettings",
         "ShootingSettings",
+        "CommittorRunSettings",
     ):
         setattr(module, name, FakeSettings)
     module.ReadingOptions = ReadingOptions  # type: ignore[attr-defined]

@@ -9,6 +9,7 @@ import pytest
 # The modules are imported before a test puts the stand-in in the place of their package.
 from molgen.workflows import (
     checking,
+    committor_run,
     conformer_export,
     demonstration,
     evaluation,
@@ -26,6 +27,7 @@ COMMANDS = {
     "sample": (sampling, ("sample", "model", "-o", "out")),
     "reweight": (reweighting, ("reweight", "ensemble", "-o", "out")),
     "shoot": (shooting, ("committor", "shoot", "ala", "md1", "-o", "out")),
+    "committor run": (committor_run, ("committor", "run", "ala", "-o", "out")),
     "target": (
         reweighting,
         ("reweight", "e", "-o", "out", "--temperature", "310", "--system", "s.toml", "--restrain", "o.csv"),

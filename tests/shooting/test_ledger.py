@@ -22,7 +22,7 @@ def shots(n: int, outcome: int = 0) -> Shots:
 
 def points(n: int, number: int) -> ShootingPoints:
     rows = np.arange(n)
-    return ShootingPoints(np.full((n, 1, 1), float(number)), np.ones(n), rows, rows, np.full(n, number))
+    return ShootingPoints(np.full((n, 1, 1), float(number)), np.ones(n), rows, rows, np.full(n, number), rows % 2 == 1)
 
 
 def test_what_is_written_is_read(tmp_path: Path) -> None:

@@ -46,3 +46,16 @@ def test_too_few_frames_are_refused() -> None:
     with pytest.raises(InputError, match="Only 1 of 3 frames") as caught:
         choose_points(BOUNDARY, few, 2, generator())
     assert "at most 1 points" in caught.value.hint
+
+
+def test_the_sources_weight_is_known_by_block() -> None:
+    system = double_well()
+    x = np.concatenate([np.full(10, -1.0), np.full(20, 0.1), np.full(10, 1.0)]).reshape(-1, 1, 1)
+    choice = choose_points(
+        Boundary(system, "left", "right"), x, 5, np.random.default_rng(1), lineage=np.zeros(40, dtype=np.int64)
+    )
+    assert (choice.share_a, choice.outside_share, choice.share_b) == pytest.approx((0.25, 0.5, 0.25))
+    population = choice.population
+    assert len(population.a) == 20  # one lineage, cut into blocks of two frames
+    assert population.outside.tolist() == pytest.approx([0.0] * 5 + [0.05] * 10 + [0.0] * 5)
+    assert population.point.tolist() == (choice.points.source // 2).tolist()

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from molgen_cli import options as opt
-from molgen_cli.output import print_committor, print_plan, print_result
+from molgen_cli.output import print_committor, print_plan, print_rate, print_result
 from molgen_cli.progress import show_progress
 from molgen_cli.session import guarded_run
 
@@ -75,6 +75,72 @@ def shoot(
         print_result("shoot", result.to_json(), result.directory, as_json=as_json)
 
 
+@app.command("run")
+def run(
+    system: opt.SystemArgument,
+    output: opt.OutputOption,
+    data: Annotated[
+        list[Path] | None,
+        typer.Argument(metavar="[DATA...]", help="Frames to begin with; without any, hot dynamics finds them."),
+    ] = None,
+    shots: Annotated[int, typer.Option("--shots", "-n", min=1, help="Shots in all.")] = 20_000,
+    start: Annotated[
+        str | None, typer.Option("--from", metavar="STATE", help="State A; not needed where there are just two.")
+    ] = None,
+    end: Annotated[str | None, typer.Option("--to", metavar="STATE", help="State B.")] = None,
+    features: Annotated[
+        str, typer.Option("--features", help="What q is a function of: internal (all coordinates) or cv.")
+    ] = "internal",
+    limit: Annotated[
+        float | None,
+        typer.Option("--limit", metavar="TIME", parser=opt.simulation_time, help="Longest shot, e.g. 50ps."),
+    ] = None,
+    stride: opt.StrideOption = 1,
+    selection: opt.SelectionOption = None,
+    topology: opt.TopologyOption = None,
+    seed: opt.SeedOption = None,
+    workers: opt.WorkersOption = opt.DEFAULT_WORKERS,
+    platform: opt.PlatformOption = "auto",
+    overrides: opt.SetOption = None,
+    max_time: opt.MaxTimeOption = None,
+    dry_run: opt.DryRunOption = False,
+    as_json: opt.JsonOption = False,
+    verbose: opt.VerboseOption = False,
+    quiet: opt.QuietOption = False,
+) -> None:
+    """Learn the committor between two states of SYSTEM: explore, then shoot in rounds where it is least known."""
+    with guarded_run(output, max_time) as interruption:
+        from molgen import workflows
+        from molgen.systems import load_system
+
+        chosen = [*(overrides or ()), *([] if limit is None else [f"limit_ps={limit!r}"])]
+        if features != "internal":
+            chosen.append(f"fitting.model.features={features}")
+        settings = workflows.CommittorRunSettings().with_overrides(chosen)
+        loaded, frames = load_system(system), data or []
+        if dry_run:
+            plan = workflows.plan_committor_run(loaded, frames, shots=shots, a=start, b=end, settings=settings)
+            print_plan(plan, as_json=as_json)
+            return
+        with show_progress(quiet=quiet, verbose=verbose) as progress:
+            result = workflows.run_committor(
+                loaded,
+                frames,
+                output,
+                shots=shots,
+                a=start,
+                b=end,
+                reading=workflows.ReadingOptions(stride, selection, topology),
+                settings=settings,
+                seed=seed,
+                workers=workers,
+                platform=platform,
+                progress=progress,
+                interruption=interruption,
+            )
+        print_result("committor run", result.to_json(), result.directory, as_json=as_json)
+
+
 SystemOption = Annotated[
     str | None,
     typer.Option("--system", metavar="SYSTEM", help="Whose structures a file holds; a shooting run knows its own."),
@@ -121,9 +187,12 @@ def fit(
 
 @app.command("evaluate")
 def evaluate(
-    committor: Annotated[Path, typer.Argument(metavar="COMMITTOR", help="Directory of `committor fit`.")],
-    shots: Annotated[Path, typer.Argument(metavar="SHOTS", help="Shots that it was not fitted to.")],
+    committor: Annotated[Path, typer.Argument(metavar="COMMITTOR", help="Directory of `committor fit` or `run`.")],
     output: opt.OutputOption,
+    shots: Annotated[
+        Path | None,
+        typer.Argument(metavar="[SHOTS]", help="Shots that it was not fitted to; without, those `run` kept."),
+    ] = None,
     system: SystemOption = None,
     seed: opt.SeedOption = None,
     as_json: opt.JsonOption = False,
@@ -136,3 +205,22 @@ def evaluate(
         loaded = None if system is None else load_system(system)
         result = workflows.evaluate_committor(committor, shots, output, system=loaded, seed=seed)
         print_committor(result.to_json(), as_json=as_json)
+
+
+@app.command("rate")
+def rate(
+    shots: Annotated[
+        Path, typer.Argument(metavar="SHOTS", help="Directory of `committor shoot` from frames at equilibrium.")
+    ],
+    output: Annotated[
+        Path | None, typer.Option("-o", "--output", help="Directory for the result; SHOTS/rate unless given.")
+    ] = None,
+    seed: opt.SeedOption = None,
+    as_json: opt.JsonOption = False,
+) -> None:
+    """Rates between the two states of SHOTS from the transition paths among its pairs of shots."""
+    with guarded_run(shots if output is None else output):
+        from molgen import workflows
+
+        result = workflows.committor_rate(shots, output, seed=seed)
+        print_rate(result.to_json(), as_json=as_json)

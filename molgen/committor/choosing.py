@@ -1,0 +1,39 @@
+"""Which configurations to shoot from next: where the committor is uncertain, and everywhere along it."""
+
+import numpy as np
+
+from molgen.arrays import FloatArray, IntArray
+
+BINS = 10
+"""Equal intervals of q̂ that the spread part serves alike."""
+UNCERTAIN_SHARE = 0.5
+"""Share of the points chosen for their uncertainty; the rest is spread along q̂."""
+
+
+def choice_share(q: FloatArray, uncertainty: FloatArray) -> FloatArray:
+    r"""The chance (n,) of each candidate to be a point, of the sum 1.
+
+    Half goes in proportion to the standard deviation of q̂ over the members, :math:`\sigma_q = \hat q (1-\hat q)
+    \sigma_z` with ``uncertainty`` (n,) = σ_z that of the logits, which is large where the members disagree and |z| is
+    small; half in equal parts to the intervals of q̂ (``q``, (n,)) that hold candidates.
+    """
+    spread = q * (1.0 - q) * uncertainty
+    even = even_share(q)
+    total = spread.sum()
+    if not total > 0.0:
+        return even
+    return np.asarray(UNCERTAIN_SHARE * spread / total + (1.0 - UNCERTAIN_SHARE) * even)
+
+
+def even_share(q: FloatArray) -> FloatArray:
+    """The chance (n,) of each candidate where every interval of q̂ that holds any has the same."""
+    place = np.minimum((q * BINS).astype(np.int64), BINS - 1)
+    held = np.bincount(place, minlength=BINS)
+    return np.asarray(1.0 / (held[place] * np.count_nonzero(held)))
+
+
+def draw_systematically(share: FloatArray, count: int, generator: np.random.Generator) -> IntArray:
+    """``count`` rows, ascending; row i is drawn ``count`` · ``share`` [i] times on average, to within one time."""
+    ticks = (generator.random() + np.arange(count)) / count
+    edges = np.cumsum(share / share.sum())
+    return np.minimum(np.searchsorted(edges, ticks, side="right"), len(share) - 1).astype(np.int64)

@@ -1,0 +1,114 @@
+"""The rounds of the adaptive loop: which configurations there are to choose from, the choice, and the plan of shots."""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from molgen.arrays import BoolArray, FloatArray, IntArray
+from molgen.committor.choosing import choice_share, draw_systematically, even_share
+from molgen.committor.model import Committor
+from molgen.dynamics.passage import Trail
+from molgen.errors import UsageError
+from molgen.seeds import numpy_generator
+from molgen.shooting.points import ShootingPoints
+
+LEAST_PAIRS = 50
+"""Fewer pairs of shots make no round."""
+
+
+@dataclass(frozen=True)
+class Round:
+    """``points`` with ``pairs`` pairs each to fit to, ``held`` points with ``held_pairs`` pairs each to judge by."""
+
+    points: int
+    pairs: int
+    held: int
+    held_pairs: int
+
+    @property
+    def all_pairs(self) -> int:
+        """Pairs of shots in all."""
+        return self.points * self.pairs + self.held * self.held_pairs
+
+    @property
+    def configuration(self) -> IntArray:
+        """The point (n,) of every pair, those to fit to first."""
+        fitted = np.repeat(np.arange(self.points), self.pairs)
+        return np.concatenate([fitted, self.points + np.repeat(np.arange(self.held), self.held_pairs)])
+
+
+def plan_rounds(shots: int, rounds: int, pairs: int, held_pairs: int, held_share: float) -> tuple[Round, ...]:
+    """``rounds`` equal rounds of ``shots`` shots in all, or fewer where they would be small; rounding loses a few.
+
+    ``UsageError`` where it is not enough for one.
+    """
+    total = shots // 2
+    number = min(rounds, total // LEAST_PAIRS)
+    if number < 1:
+        raise UsageError(f"{shots} shots are too few.", f"Ask for at least {2 * LEAST_PAIRS}.")
+    plan = []
+    for index in range(number):
+        here = (index + 1) * total // number - index * total // number
+        held = max(1, round(held_share * here / held_pairs))
+        plan.append(Round(max(1, (here - held * held_pairs) // pairs), pairs, held, held_pairs))
+    return tuple(plan)
+
+
+@dataclass(frozen=True, eq=False)
+class Pool:
+    """Configurations (n, N, D) outside the states to choose from, row-aligned.
+
+    ``lineage`` (n,) is that of the dynamics they come from, ``held_out`` (n,) says which lineages are kept for judging.
+    """
+
+    positions: FloatArray
+    lineage: IntArray
+    held_out: BoolArray
+
+    @classmethod
+    def begin(cls, positions: FloatArray, lineage: IntArray, *, held_share: float, seed: int) -> "Pool":
+        """The pool before the first shot; ``held_share`` of the lineages is drawn for judging."""
+        names = np.unique(lineage)
+        held = min(max(1, round(held_share * len(names))), len(names) - 1)
+        chosen = numpy_generator(seed, "held out").choice(names, size=held, replace=False)
+        return cls(positions, lineage, np.isin(lineage, chosen))
+
+    def grown(self, trail: Trail, points: ShootingPoints) -> "Pool":
+        """With the frames on the way of shots from ``points``, which have their lineage."""
+        return Pool(
+            np.concatenate([self.positions, trail.positions]),
+            np.concatenate([self.lineage, points.lineage[trail.passage]]),
+            np.concatenate([self.held_out, points.held_out[trail.passage]]),
+        )
+
+    def choose(self, model: Committor | None, plan: Round, number: int, seed: int) -> ShootingPoints:
+        """The points of round ``number``: to fit to where ``model`` teaches most, to judge by evenly along its q̂.
+
+        Without a model all are drawn alike. ``selection`` is how often one is drawn relative to drawing alike.
+        """
+        parts = []
+        for held_out, count in ((False, plan.points), (True, plan.held)):
+            rows = np.flatnonzero(self.held_out == held_out)
+            share = np.full(len(rows), 1.0 / len(rows))
+            if model is not None:
+                positions = self.positions[rows]
+                q = model.probability(positions)
+                share = even_share(q) if held_out else choice_share(q, model.uncertainty(positions))
+            part = draw_systematically(share, count, numpy_generator(seed, "points", number, int(held_out)))
+            parts.append((rows[part], share[part] * len(rows)))
+        chosen = np.concatenate([rows for rows, _ in parts])
+        return ShootingPoints(
+            self.positions[chosen],
+            np.concatenate([selection for _, selection in parts]),
+            self.lineage[chosen],
+            chosen,
+            np.full(len(chosen), number, dtype=np.int64),
+            np.repeat([False, True], [plan.points, plan.held]),
+        )
+
+
+def first_batches(plan: tuple[Round, ...], batch: int) -> list[int]:
+    """The number of the first batch of every round, and after the last."""
+    counts = [math.ceil(entry.all_pairs / batch) for entry in plan]
+    return [0, *np.cumsum(counts).tolist()]
