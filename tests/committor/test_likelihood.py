@@ -44,6 +44,14 @@ def test_true_committors_meet_the_floor_and_wrong_ones_do_not() -> None:
     assert alike.dispersion > 8.0
 
 
+def test_the_floor_holds_near_the_ends_as_well() -> None:
+    """20,000 configurations of 10 shots with q of 0.002: a whole half each would put the floor 0.04 above the loss."""
+    rng = np.random.default_rng(3)
+    q, k = np.full(20_000, 0.002), np.full(20_000, 10)
+    found = fidelity(q, rng.binomial(k, q), k)
+    assert abs(found.log_loss - found.log_loss_floor) < 0.004
+
+
 def test_certainty_that_is_wrong_costs_everything() -> None:
     assert fidelity(np.array([0.0]), np.array([1]), np.array([2])).log_loss == math.inf
     assert fidelity(np.array([0.0]), np.array([0]), np.array([2])).log_loss == 0.0
