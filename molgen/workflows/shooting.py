@@ -82,6 +82,8 @@ class ShootingResult:
 def chosen_states(system: System, a: str | None, b: str | None) -> Boundary:
     """The two states named, or the system's own if it has just two; ``UsageError`` if that is not clear."""
     names = [state.name for state in system.definition.state]
+    if not names:
+        raise UsageError(f"{system.name} has no states to pass between.", "Define two [[state]] in its system.toml.")
     if a is None and b is None and len(names) == 2:
         a, b = names
     if a is None or b is None:

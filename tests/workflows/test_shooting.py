@@ -114,6 +114,8 @@ def test_states_that_are_not_clear_are_refused(tmp_path: Path) -> None:
         shoot(muller, [data], tmp_path / "out", points=5)
     assert "--from" in caught.value.hint
     touching = load_system("double-well")
+    with pytest.raises(UsageError, match="has no states to pass between"):
+        shoot(with_states(touching, ()), [data], tmp_path / "out", points=5)
     with pytest.raises(InputError, match="None of the 200 frames lies outside left and right"):
         shoot(touching, [frames(tmp_path / "t.h5", touching)], tmp_path / "out", points=5)
     overlapping = with_states(
