@@ -82,9 +82,14 @@ def steps_per_second(system: Path) -> tuple[str, float]:
 
 
 def simulate(root: Path, name: str, mode: str, seconds: float) -> dict[str, Any]:
-    """Dynamics for as long as fits into ``seconds`` (the time step is 2 fs)."""
-    platform, rate = steps_per_second(root / "system" / "system.toml")
-    time_ps = max(60.0 if mode == "--explore" else 20.0, round(seconds * rate * 2e-3))
+    """Dynamics for as long as fits into ``seconds`` (the time step is 2 fs); a run that was begun goes on as it was."""
+    begun = root / name / "manifest.json"
+    if begun.is_file():
+        config = json.loads(begun.read_text())["config"]
+        platform, time_ps = config["platform"], config["time_ps"]
+    else:
+        platform, rate = steps_per_second(root / "system" / "system.toml")
+        time_ps = max(60.0 if mode == "--explore" else 20.0, round(seconds * rate * 2e-3))
     return molgen(
         "simulate", str(root / "system" / "system.toml"), mode, "--time", f"{time_ps:g}ps", "-o", str(root / name),
         *SEED, "--workers", "1", "--platform", platform,
