@@ -137,7 +137,8 @@ def simulate(
         "fingerprint": system.fingerprint,
         "mode": mode,
         "time_ps": time_ps,
-        "settings": settings.model_dump(),
+        # A run that was begun before there was this setting goes on.
+        "settings": settings.model_dump(exclude={"temperature_k"} if settings.temperature_k is None else None),
         "platform": name,
     }
     kind: FrameKind = "explore" if mode == "explore" else "equilibrium"
