@@ -48,8 +48,8 @@ class PhasePoints:
 class Trail:
     """Frames ``positions`` (m, N, D) on the way of passages, each of the passage ``passage`` (m,), outside the states.
 
-    Of each passage at most a few, at even distance in time: whenever it has that many, every other one is dropped and
-    the distance doubles.
+    Of each passage those of the 1st, 2nd, 4th, 8th ... look at the state, at most a few: what starts on a ridge has
+    left it after a short time, however long it then takes to a state.
     """
 
     passage: IntArray
@@ -60,19 +60,13 @@ class TrailRecorder:
     """Collects the trail of passages that are all at the same time, at most ``most`` frames of each."""
 
     def __init__(self, most: int) -> None:
-        self.most, self.every = most, 1
+        self.most = most
         self._kept: dict[int, list[FloatArray]] = {}
 
     def add(self, check: int, rows: Iterable[int], frames: Iterable[FloatArray]) -> None:
         """The ``frames`` of the passages ``rows`` still under way at the ``check``-th look at the state."""
-        if not self.most or check % self.every:
+        if check & (check - 1) or check.bit_length() > self.most:  # only powers of two
             return
-        if check > self.most * self.every:
-            self.every *= 2
-            for row in rows:
-                self._kept[row] = self._kept[row][1::2]
-            if check % self.every:
-                return
         for row, frame in zip(rows, frames, strict=True):
             self._kept.setdefault(row, []).append(np.array(frame))
 

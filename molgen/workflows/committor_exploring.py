@@ -2,6 +2,7 @@
 
 from concurrent.futures import Executor
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from molgen.progress import Progress, ProgressEvent
 from molgen.rundir import RunDirectory
 from molgen.seeds import child_seed, numpy_generator
 from molgen.settings import Settings
+from molgen.workflows.committor_bisection import Way
 
 _CHAINS_PER_TASK = 5
 OUTSIDE_DOMAIN = -3
@@ -28,26 +30,31 @@ OUTSIDE_DOMAIN = -3
 
 
 class ExploringSettings(Settings):
-    """``chains`` hot trajectories of at most ``limit_ps`` each, until ``candidates`` frames lie between the states.
+    """``chains`` hot trajectories of at most ``limit_ps`` each, until there is enough between the states.
 
-    They advance by ``interval_ps`` at a time and keep ``frames`` frames of it. The temperature, the time step and the
-    friction are those of ``molgen simulate --explore`` (``dynamics``).
+    Enough are ``candidates`` frames outside both states and ``transitions`` ways from one to the other. The chains
+    advance by ``interval_ps`` at a time and keep ``frames`` frames of it, of which every ``stride``-th counts where no
+    transition is under way. The temperature, the time step and the friction are those of ``molgen simulate --explore``
+    (``dynamics``).
     """
 
     chains: PositiveInt = 20
     interval_ps: PositiveFloat = 5.0
-    frames: PositiveInt = 50
+    frames: PositiveInt = 250
+    stride: PositiveInt = 5
     limit_ps: PositiveFloat = 200.0
     candidates: PositiveInt = 500
+    transitions: PositiveInt = 40
     dynamics: SimulationSettings = SimulationSettings()
 
 
 @dataclass(frozen=True, eq=False)
 class Explored:
-    """Frames (n, N, D) outside both states, the chain (n,) of each, and the steps that were spent."""
+    """Frames (n, N, D) outside both states, the chain (n,) of each, the ways between them, and the steps spent."""
 
     positions: FloatArray
     lineage: IntArray
+    ways: list[Way]
     evaluations: int
 
 
@@ -95,11 +102,15 @@ class Exploring:
                 starts = self._from_both(stages)
             else:
                 starts = _going_on(stages[-1], starts)
-            outside = sum(int((stage.label == NEITHER).sum()) for stage in stages)
-            if met_at is not None and number > met_at and outside >= settings.candidates:
+            if met_at is not None and number > met_at and self._enough(stages, met_at + 1):
                 break
         steps = len(stages) * settings.chains * piece.evaluations
-        return self._found(stages, steps, piece.temperature_k)
+        return self._found(stages, len(stages) if met_at is None else met_at + 1, steps, piece.temperature_k)
+
+    def _enough(self, stages: list[_Stage], renewed: int) -> bool:
+        outside = sum(int((stage.label == NEITHER).sum()) for stage in stages) // self.settings.stride
+        ways = sum(len(found) for found in _transitions(stages, renewed))
+        return outside >= self.settings.candidates and ways >= self.settings.transitions
 
     def _advance(
         self, executor: Executor, propagator: Propagator, starts: FloatArray, piece: Piece, number: int
@@ -127,10 +138,16 @@ class Exploring:
         inside = [np.concatenate([stage.positions[stage.label == state] for stage in stages]) for state in (A, B)]
         return np.stack([inside[c % 2][generator.integers(len(inside[c % 2]))] for c in range(self.settings.chains)])
 
-    def _found(self, stages: list[_Stage], steps: int, hot_k: float) -> Explored:
-        label = np.stack([stage.label for stage in stages], axis=1)
-        chain = np.broadcast_to(np.arange(len(label))[:, None, None], label.shape)
-        positions = np.stack([stage.positions for stage in stages], axis=1)
+    def _found(self, stages: list[_Stage], renewed: int, steps: int, hot_k: float) -> Explored:
+        label, positions = _joined([stage.label for stage in stages]), _joined([stage.positions for stage in stages])
+        chain = np.broadcast_to(np.arange(len(label))[:, None], label.shape)
+        ways, counted = [], np.zeros(label.shape, dtype=np.bool_)
+        counted[:, :: self.settings.stride] = True
+        for row, found in enumerate(_transitions(stages, renewed)):
+            for first, last in found:
+                counted[row, first + 1 : last] = True
+                frames = positions[row, first + 1 : last]
+                ways.append(Way(frames if label[row, first] == A else frames[::-1], row))
         time = self.settings.chains * len(stages) * self.settings.interval_ps
         for state, name in ((A, self.boundary.a), (B, self.boundary.b)):
             if not np.any(label == state):
@@ -139,13 +156,13 @@ class Exploring:
                     "Give frames near it as DATA, or explore hotter or longer (--set "
                     "exploring.dynamics.hot_temperature_k=..., --set exploring.limit_ps=...).",
                 )
-        outside = label == NEITHER
+        outside = (label == NEITHER) & counted
         if not outside.any():
             raise InputError(
                 f"No frame lies between {self.boundary.a} and {self.boundary.b}.",
                 "Make the states smaller, so that they do not touch.",
             )
-        return Explored(positions[outside], chain[outside].astype(np.int64), steps)
+        return Explored(positions[outside], chain[outside].astype(np.int64), ways, steps)
 
     def _read(self, path: Path) -> _Stage:
         with np.load(path, allow_pickle=False) as file:
@@ -155,6 +172,29 @@ class Exploring:
 
 def _met(stages: list[_Stage], state: int) -> bool:
     return any(bool(np.any(stage.label == state)) for stage in stages)
+
+
+def _joined(parts: list[Any]) -> Any:
+    """Stages (W, F, ...) one after the other in time, (W, stages * F, ...)."""
+    return np.concatenate(parts, axis=1)
+
+
+def _transitions(stages: list[_Stage], renewed: int) -> list[list[tuple[int, int]]]:
+    """For each chain the frames (last in one state, first in the other) of its ways between them, in time.
+
+    At the stage ``renewed`` the chains began anew; a way through another stereoisomer is none.
+    """
+    label = _joined([stage.label for stage in stages])
+    cut = renewed * stages[0].label.shape[1]
+    return [
+        [
+            (first + start, last + start)
+            for start, piece in ((0, row[:cut]), (cut, row[cut:]))
+            for first, last in pairwise(np.flatnonzero(piece != NEITHER).tolist())
+            if {int(piece[first]), int(piece[last])} == {A, B} and last - first > 1
+        ]
+        for row in label
+    ]
 
 
 def _going_on(stage: _Stage, starts: FloatArray) -> FloatArray:

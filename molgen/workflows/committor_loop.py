@@ -1,5 +1,6 @@
 """The loop of `committor run`: choose, shoot, fit, judge, round after round, each found again on disk."""
 
+from collections.abc import Sequence
 from concurrent.futures import Executor
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -17,12 +18,11 @@ from molgen.observables.boundary import Boundary
 from molgen.progress import ProgressEvent
 from molgen.rundir import RunDirectory, configuration_hash
 from molgen.seeds import child_seed
-from molgen.shooting.ledger import Ledger
 from molgen.workflows.committor_evaluation import RESULT as EVALUATION
 from molgen.workflows.committor_evaluation import judge
 from molgen.workflows.committor_request import CommittorRunResult, CommittorRunSettings
-from molgen.workflows.committor_rounds import Pool, Round, first_batches
-from molgen.workflows.shooting_batches import Batches
+from molgen.workflows.committor_rounds import Pool, Round
+from molgen.workflows.committor_shooting import RoundShooting
 from molgen.workflows.shot_data import ShotData, ledger_data
 
 
@@ -33,38 +33,25 @@ class Loop:
     run: RunDirectory
     boundary: Boundary
     record: dict[str, Any]
-    ledger: Ledger
-    batches: Batches
+    shooting: RoundShooting
+    bisected: Sequence[Round]
     plan: tuple[Round, ...]
     settings: CommittorRunSettings
     exploring_evaluations: int
 
     def go(self, executor: Executor, pool: Pool) -> tuple[list[dict[str, Any]], str]:
         """All rounds, those on disk read again; what each came to, and why the last one was the last."""
-        first_batch = first_batches(self.plan, self.settings.batch)
+        ledger, first = self.shooting.ledger, len(self.bisected)
         rounds: list[dict[str, Any]] = []
-        first_pair = 0
         for number, entry in enumerate(self.plan):
-            if (self.ledger.points_of(number)) is None:
-                self.ledger.add_points(pool.choose(self._model(number - 1), entry, number, self.run.seed))
-            points = self.ledger.points_of(number)
-            assert points is not None
-            before = sum(item["points"] + item["held_out_points"] for item in rounds)
-            everything = self.ledger.points()
-            assert everything is not None
-            self.batches.shoot(
-                executor,
-                everything.positions,
-                before + entry.configuration,
-                first_batch=first_batch[number],
-                first_pair=first_pair,
-                name=f"round {number + 1} of {len(self.plan)}",
-            )
-            first_pair += entry.all_pairs
+            if ledger.points_of(first + number) is None:
+                ledger.add_points(pool.choose(self._model(number - 1), entry, first + number, self.run.seed))
+            before = [*self.bisected, *self.plan[:number]]
+            self.shooting.shoot(executor, before, entry, f"round {number + 1} of {len(self.plan)}")
             rounds.append(self._learn(number, entry))
             if ended := self._ended(rounds):
                 return rounds, ended
-            pool = pool.grown(self.ledger.trail(range(first_batch[number], first_batch[number + 1])), everything)
+            pool = self.shooting.grow(pool, before, entry)
         return rounds, "all shots are spent"
 
     def _learn(self, number: int, entry: Round) -> dict[str, Any]:
@@ -73,8 +60,9 @@ class Loop:
         if (there := self.run.read_json(name)) is not None:
             return dict(there)
         data, held = self.data()
-        self.batches.progress(ProgressEvent("fit", number, len(self.plan), "rounds"))
-        self.batches.interruption.check()
+        batches = self.shooting.batches
+        batches.progress(ProgressEvent("fit", number, len(self.plan), "rounds"))
+        batches.interruption.check()
         fitted = data.part(~held)
         row: dict[str, Any] = {
             "round": number + 1,
@@ -134,8 +122,7 @@ class Loop:
 
     def data(self) -> tuple[ShotData, BoolArray]:
         """Everything in the ledger, and which of its points are held out."""
-        points, shots = self.ledger.points(), self.ledger.shots()
-        assert points is not None
+        points, shots = self.shooting.points(), self.shooting.ledger.shots()
         assert shots is not None
         return ledger_data(self.boundary, self.record, points, shots, ""), points.held_out
 

@@ -10,23 +10,26 @@ from molgen.committor.fitting import FittingSettings
 from molgen.dynamics.propagator import steps_of
 from molgen.settings import Settings
 from molgen.workflows.committor_exploring import ExploringSettings
-from molgen.workflows.committor_rounds import Round, plan_rounds
+from molgen.workflows.committor_rounds import LEAST_PAIRS, Round, plan_rounds
 
 
 class CommittorRunSettings(Settings):
     """Shots in ``rounds``: ``pairs`` pairs a point to fit to, ``held_pairs`` a point to judge by.
 
-    ``held_share`` of the lineages and of the shots is for judging alone. Of each shot ``trail`` frames on its way are
-    kept to be shot from. It ends early after ``max_evaluations`` steps of dynamics (exploring included), or when it has
-    stopped improving: the log loss of the held-out shots has fallen by less than ``least_gain`` nats a shot since
-    ``patience`` rounds before, by the upper end of a one-sided 95 % interval, so that chance alone ends nothing.
+    Before them ways between the states that hot dynamics found are bisected, with ``bisection_share`` of the shots at
+    most.
+    ``held_share`` of the lineages and of the shots is for judging alone. Of each shot at most ``trail`` frames on its
+    way are kept to be shot from. It ends early after ``max_evaluations`` steps of dynamics (exploring included), or
+    when it has stopped improving: the log loss of the held-out shots has fallen by less than ``least_gain`` nats a shot
+    since ``patience`` rounds before, by the upper end of a one-sided 95 % interval, so that chance alone ends nothing.
     """
 
+    bisection_share: float = Field(default=0.15, ge=0.0, lt=1.0)
     rounds: PositiveInt = 10
     pairs: PositiveInt = 1
     held_pairs: PositiveInt = 5
     held_share: float = Field(default=0.2, gt=0.0, lt=1.0)
-    trail: PositiveInt = 4
+    trail: PositiveInt = 10
     batch: PositiveInt = 50
     limit_ps: PositiveFloat | None = None
     max_evaluations: PositiveInt | None = None
@@ -38,6 +41,10 @@ class CommittorRunSettings(Settings):
     def limit_steps(self, timestep_ps: float) -> int:
         """The longest shot in time steps, 10,000 unless given."""
         return 10_000 if self.limit_ps is None else max(1, steps_of(self.limit_ps, timestep_ps))
+
+    def bisection_pairs(self, shots: int) -> int:
+        """Pairs of shots for the bisection of ways at most; a round's worth of ``shots`` is left."""
+        return min(int(self.bisection_share * shots) // 2, shots // 2 - LEAST_PAIRS)
 
     def plan(self, shots: int) -> tuple[Round, ...]:
         """The rounds of ``shots`` shots."""

@@ -1,6 +1,7 @@
 """The rounds of the adaptive loop: which configurations there are to choose from, the choice, and the plan of shots."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,6 +16,8 @@ from molgen.shooting.points import ShootingPoints
 
 LEAST_PAIRS = 50
 """Fewer pairs of shots make no round."""
+TRANSITION_SHARE = 0.5
+"""Share of the points that come from transition paths."""
 
 
 @dataclass(frozen=True)
@@ -59,12 +62,14 @@ def plan_rounds(shots: int, rounds: int, pairs: int, held_pairs: int, held_share
 class Pool:
     """Configurations (n, N, D) outside the states to choose from, row-aligned.
 
-    ``lineage`` (n,) is that of the dynamics they come from, ``held_out`` (n,) says which lineages are kept for judging.
+    ``lineage`` (n,) is that of the dynamics they come from, ``held_out`` (n,) says which lineages are kept for judging,
+    ``transition`` (n,) which lie on a transition path: on the way of shots from a point that led to both states.
     """
 
     positions: FloatArray
     lineage: IntArray
     held_out: BoolArray
+    transition: BoolArray
 
     @classmethod
     def begin(cls, positions: FloatArray, lineage: IntArray, *, held_share: float, seed: int) -> "Pool":
@@ -72,29 +77,32 @@ class Pool:
         names = np.unique(lineage)
         held = min(max(1, round(held_share * len(names))), len(names) - 1)
         chosen = numpy_generator(seed, "held out").choice(names, size=held, replace=False)
-        return cls(positions, lineage, np.isin(lineage, chosen))
+        return cls(positions, lineage, np.isin(lineage, chosen), np.zeros(len(positions), dtype=np.bool_))
 
-    def grown(self, trail: Trail, points: ShootingPoints) -> "Pool":
-        """With the frames on the way of shots from ``points``, which have their lineage."""
+    def grown(self, trail: Trail, points: ShootingPoints, both: BoolArray) -> "Pool":
+        """With the frames on the way of shots from ``points`` (P,), of their lineage; ``both`` (P,) led to A and B."""
         return Pool(
             np.concatenate([self.positions, trail.positions]),
             np.concatenate([self.lineage, points.lineage[trail.passage]]),
             np.concatenate([self.held_out, points.held_out[trail.passage]]),
+            np.concatenate([self.transition, both[trail.passage]]),
         )
 
     def choose(self, model: Committor | None, plan: Round, number: int, seed: int) -> ShootingPoints:
         """The points of round ``number``: to fit to where ``model`` teaches most, to judge by evenly along its q̂.
 
-        Without a model all are drawn alike. ``selection`` is how often one is drawn relative to drawing alike.
+        Half of them come from transition paths, once there are any: these cross the region where the committor changes,
+        however thin it is. Without a model all are drawn alike. ``selection`` is how often one is drawn relative to
+        drawing alike.
         """
         parts = []
         for held_out, count in ((False, plan.points), (True, plan.held)):
             rows = np.flatnonzero(self.held_out == held_out)
-            share = np.full(len(rows), 1.0 / len(rows))
-            if model is not None:
-                positions = self.positions[rows]
-                q = model.probability(positions)
-                share = even_share(q) if held_out else choice_share(q, model.uncertainty(positions))
+            share = self._share(rows, model, held_out)
+            on_path = self.transition[rows]
+            if on_path.any():
+                share *= 1.0 - TRANSITION_SHARE
+                share[on_path] += TRANSITION_SHARE * self._share(rows[on_path], model, held_out)
             part = draw_systematically(share, count, numpy_generator(seed, "points", number, int(held_out)))
             parts.append((rows[part], share[part] * len(rows)))
         chosen = np.concatenate([rows for rows, _ in parts])
@@ -107,8 +115,19 @@ class Pool:
             np.repeat([False, True], [plan.points, plan.held]),
         )
 
+    def _share(self, rows: IntArray, model: Committor | None, held_out: bool) -> FloatArray:
+        """The chance of each of ``rows`` where they alone are drawn from."""
+        if model is None:
+            return np.full(len(rows), 1.0 / len(rows))
+        positions = self.positions[rows]
+        q = model.probability(positions)
+        return even_share(q) if held_out else choice_share(q, model.uncertainty(positions))
 
-def first_batches(plan: tuple[Round, ...], batch: int) -> list[int]:
-    """The number of the first batch of every round, and after the last."""
-    counts = [math.ceil(entry.all_pairs / batch) for entry in plan]
-    return [0, *np.cumsum(counts).tolist()]
+
+def spent(rounds: Sequence[Round], batch: int) -> tuple[int, int, int]:
+    """Points, pairs and batches of ``batch`` pairs in ``rounds`` together."""
+    return (
+        sum(entry.points + entry.held for entry in rounds),
+        sum(entry.all_pairs for entry in rounds),
+        sum(math.ceil(entry.all_pairs / batch) for entry in rounds),
+    )

@@ -19,10 +19,12 @@ from molgen.shooting.lineages import independent_blocks
 from molgen.systems.record import system_record
 from molgen.systems.system import MolecularSystem, System
 from molgen.trajectories.options import EVERYTHING, ReadingOptions
+from molgen.workflows.committor_bisection import Way
 from molgen.workflows.committor_exploring import Exploring
 from molgen.workflows.committor_loop import Loop
 from molgen.workflows.committor_request import CommittorRunResult, CommittorRunSettings
 from molgen.workflows.committor_rounds import Pool
+from molgen.workflows.committor_shooting import RoundShooting, bisect
 from molgen.workflows.shooting import LEDGER, chosen_states
 from molgen.workflows.shooting_batches import Batches
 from molgen.workflows.shooting_source import shooting_frames
@@ -76,16 +78,16 @@ def run_committor(
 ) -> CommittorRunResult:
     """Learn the committor between the states ``a`` and ``b`` from ``shots`` shots at most.
 
-    The first points are frames of ``data`` or, without, of hot dynamics; later ones are also frames on the way of
-    shots. Each round chooses points where the committor is uncertain and along all of it, shoots pairs and fits anew;
-    points of lineages of their own, evenly along q̂, are kept for judging. The same call continues an interrupted run to
-    the identical ledger.
+    The first points are frames of ``data`` or, without, of hot dynamics, whose ways between the states are bisected;
+    later ones are also frames on the way of shots. Each round chooses points where the committor is uncertain and along
+    all of it, shoots pairs and fits anew; points of lineages of their own, evenly along q̂, are kept for judging. The
+    same call continues an interrupted run to the identical ledger.
 
     ``InputError`` for states that overlap, touch or are not reached, too few decided shots, or shots of one outcome
     alone; ``UsageError`` for too few shots; ``InterruptedRunError`` at the time limit.
     """
     settings = settings or CommittorRunSettings()
-    plan = settings.plan(shots)
+    settings.plan(shots)  # raises if they are too few
     boundary = chosen_states(system, a, b)
     chosen = resolve_platform(system, platform).name if isinstance(system, MolecularSystem) else "numpy"
     dynamics = open_passages(system, boundary, platform=chosen)
@@ -108,15 +110,19 @@ def run_committor(
         limit = settings.limit_steps(dynamics.timestep_ps)
         batches = Batches(ledger, dynamics, settings.batch, limit, run.seed, workers, progress, stop, settings.trail)
         with open_executor(workers) as executor:
+            ways: list[Way] = []
             if data:
                 pool, spent = _pool_of_data(run, boundary, [Path(path) for path in data], reading, settings), 0
             else:
                 exploring = Exploring(run, boundary, settings.exploring, chosen, progress, stop)
                 explored = exploring.explore(executor)
-                spent = explored.evaluations
+                ways, spent = explored.ways, explored.evaluations
                 pool = Pool.begin(explored.positions, explored.lineage, held_share=settings.held_share, seed=run.seed)
             run.write_json("system.json", system_record(system))
-            loop = Loop(run, boundary, record, ledger, batches, plan, settings, spent)
+            shooting = RoundShooting(ledger, batches)
+            bisected, pool = bisect(shooting, executor, ways, pool, settings.bisection_pairs(shots))
+            plan = settings.plan(shots - 2 * sum(entry.all_pairs for entry in bisected))
+            loop = Loop(run, boundary, record, shooting, bisected, plan, settings, spent)
             rounds, ended = loop.go(executor, pool)
         result = loop.result(rounds, ended, chosen)
         run.finish(result.to_json())

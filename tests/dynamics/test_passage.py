@@ -148,12 +148,11 @@ def test_frames_on_the_way_cost_nothing_and_lie_outside_the_states() -> None:
         assert (dynamics.boundary.assign(kept.trail.positions) == NEITHER).all()
 
 
-def test_a_trail_is_even_in_time_whatever_its_length() -> None:
-    recorder = TrailRecorder(4)
+def test_a_trail_doubles_its_distance_and_ends() -> None:
+    recorder = TrailRecorder(5)
     for check in range(1, 42):
         rows = [0, 1] if check <= 6 else [1]
         recorder.add(check, rows, [np.full((1, 1), float(check)) for _ in rows])
     trail = recorder.trail((1, 1))
-    assert trail.passage.tolist() == [0, 0, 0, 1, 1]
-    assert trail.positions[:3, 0, 0].tolist() == [2.0, 4.0, 6.0]
-    assert trail.positions[3:, 0, 0].tolist() == [16.0, 32.0]
+    assert trail.passage.tolist() == [0, 0, 0, 1, 1, 1, 1, 1]
+    assert trail.positions[:, 0, 0].tolist() == [1.0, 2.0, 4.0, 1.0, 2.0, 4.0, 8.0, 16.0]

@@ -60,7 +60,9 @@ def test_two_states_are_enough_for_a_committor(whole: Any) -> None:
     assert len(whole.rounds) == 3
     assert whole.shots == 1200
     assert whole.undecided == whole.crashed == 0
-    assert [row["shots"] for row in whole.rounds] == [320, 640, 960]
+    bisected = whole.rounds[0]["shots"] - 2 * whole.rounds[0]["points"]
+    assert 0 < bisected < 0.15 * 1200
+    assert whole.rounds[-1]["shots"] == bisected + 2 * sum(row["points"] for row in whole.rounds)
     assert whole.rounds[-1]["evaluations"] == whole.evaluations
 
 
@@ -69,13 +71,14 @@ def test_points_lie_outside_and_held_out_lineages_are_never_fitted_to(whole: Any
     assert points is not None
     assert (Boundary(SYSTEM, "left", "right").assign(points.positions) == NEITHER).all()
     assert not set(points.lineage[points.held_out]) & set(points.lineage[~points.held_out])
-    assert whole.held_out_shots == 10 * points.held_out.sum() == 240
-    first, later = points.round == 0, points.round > 0
-    assert np.allclose(points.selection[first], 1.0)
+    first = int(points.round.max()) - 2  # what comes before are bisections
+    bisected, later = points.round < first, points.round > first
+    assert whole.held_out_shots == 2 * (bisected & points.held_out).sum() + 10 * (~bisected & points.held_out).sum()
+    assert np.isnan(points.selection[bisected]).all()
     assert points.selection[later & ~points.held_out].std() > 0.1
-    # Later points are more uncertain ones than those that hot dynamics gave.
+    # Points are more uncertain ones than the middles of ways, where nothing is known.
     q = committor(points.positions[:, 0, 0])
-    assert (q * (1 - q))[later & ~points.held_out].mean() > (q * (1 - q))[first].mean()
+    assert (q * (1 - q))[later & ~points.held_out].mean() > (q * (1 - q))[points.round == 0].mean()
 
 
 def test_its_committor_is_judged_by_what_was_held_out_and_by_other_shots(whole: Any, tmp_path: Path) -> None:
@@ -83,16 +86,17 @@ def test_its_committor_is_judged_by_what_was_held_out_and_by_other_shots(whole: 
     assert record["shots"] == whole.held_out_shots
     assert record["log_loss"] == pytest.approx(whole.log_loss)
     again = fit(whole.directory, tmp_path / "fit", settings=SETTINGS.fitting, seed=1)
-    assert again.shots == 960
-    assert evaluate_committor(tmp_path / "fit", whole.directory, tmp_path / "other").record["shots"] == 240
+    assert again.shots == whole.rounds[-1]["shots"]
+    shots = evaluate_committor(tmp_path / "fit", whole.directory, tmp_path / "other").record["shots"]
+    assert shots == whole.held_out_shots
     with pytest.raises(UsageError, match="kept no shots"):
         evaluate_committor(tmp_path / "fit", None, tmp_path / "none")
 
 
 def test_an_interrupted_run_goes_on_to_the_identical_ledger(tmp_path: Path) -> None:
     small = SETTINGS.model_copy(update={"rounds": 2})
-    expected = run(tmp_path / "one", 200, settings=small)
-    for name, at in (("exploring", 1), ("round 2 of 2", 1), ("fit", 1)):
+    expected = run(tmp_path / "one", 240, settings=small)
+    for name, at in (("exploring", 1), ("bisection 2", 1), ("round 2 of 2", 1), ("fit", 1)):
         stop = Interruption()
 
         def request(event: ProgressEvent, name: str = name, at: int = at, stop: Interruption = stop) -> None:
@@ -100,12 +104,12 @@ def test_an_interrupted_run_goes_on_to_the_identical_ledger(tmp_path: Path) -> N
                 stop.request("the test asked")
 
         with pytest.raises(InterruptedRunError):
-            run(tmp_path / "two", 200, settings=small, progress=request, interruption=stop)
-    found = run(tmp_path / "two", 200, settings=small)
+            run(tmp_path / "two", 240, settings=small, progress=request, interruption=stop)
+    found = run(tmp_path / "two", 240, settings=small)
     for a, b in zip(ledger(tmp_path / "one"), ledger(tmp_path / "two"), strict=True):
         np.testing.assert_array_equal(a, b)
     assert found.committor_sha256 == expected.committor_sha256
-    assert run(tmp_path / "two", 200, settings=small) == found
+    assert run(tmp_path / "two", 240, settings=small) == found
 
 
 def test_frames_are_taken_where_they_are_given(tmp_path: Path) -> None:
