@@ -17,11 +17,11 @@ class CommittorRunSettings(Settings):
     """Shots in ``rounds``: ``pairs`` pairs a point to fit to, ``held_pairs`` a point to judge by.
 
     Before them ways between the states that hot dynamics found are bisected, with ``bisection_share`` of the shots at
-    most.
-    ``held_share`` of the lineages and of the shots is for judging alone. Of each shot at most ``trail`` frames on its
-    way are kept to be shot from. It ends early after ``max_evaluations`` steps of dynamics (exploring included), or
-    when it has stopped improving: the log loss of the held-out shots has fallen by less than ``least_gain`` nats a shot
-    since ``patience`` rounds before, by the upper end of a one-sided 95 % interval, so that chance alone ends nothing.
+    most. ``held_share`` of the lineages and of the shots is for judging alone. Of each shot at most ``trail`` frames on
+    its way are kept to be shot from. A shot that is undecided after ``limit_ps`` is taken on to ``longest`` times that.
+    The run ends early after ``max_evaluations`` steps of dynamics (exploring included), or when it has stopped
+    improving: the log loss of the held-out shots has fallen by less than ``least_gain`` nats a shot since ``patience``
+    rounds before, by the upper end of a one-sided 95 % interval, so that chance alone ends nothing.
     """
 
     bisection_share: float = Field(default=0.15, ge=0.0, lt=1.0)
@@ -32,6 +32,7 @@ class CommittorRunSettings(Settings):
     trail: PositiveInt = 10
     batch: PositiveInt = 50
     limit_ps: PositiveFloat | None = None
+    longest: PositiveInt = 10
     max_evaluations: PositiveInt | None = None
     patience: PositiveInt = 3
     least_gain: PositiveFloat = 1e-3

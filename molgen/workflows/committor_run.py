@@ -56,7 +56,7 @@ def plan_committor_run(
         "rounds": len(plan),
         "shots": 2 * sum(entry.all_pairs for entry in plan),
         "held_out_shots": 2 * sum(entry.held * entry.held_pairs for entry in plan),
-        "steps_at_most": 2 * limit * sum(entry.all_pairs for entry in plan),
+        "steps_at_most": 2 * limit * settings.longest * sum(entry.all_pairs for entry in plan),
     }
 
 
@@ -119,7 +119,7 @@ def run_committor(
                 ways, spent = explored.ways, explored.evaluations
                 pool = Pool.begin(explored.positions, explored.lineage, held_share=settings.held_share, seed=run.seed)
             run.write_json("system.json", system_record(system))
-            shooting = RoundShooting(ledger, batches)
+            shooting = RoundShooting(ledger, batches, settings.longest)
             bisected, pool = bisect(shooting, executor, ways, pool, settings.bisection_pairs(shots))
             plan = settings.plan(shots - 2 * sum(entry.all_pairs for entry in bisected))
             loop = Loop(run, boundary, record, shooting, bisected, plan, settings, spent)

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from concurrent.futures import Executor
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 
 from molgen.shooting.ledger import Ledger
 from molgen.shooting.points import ShootingPoints
@@ -14,10 +14,14 @@ from molgen.workflows.shooting_batches import Batches
 
 @dataclass(frozen=True, eq=False)
 class RoundShooting:
-    """Rounds shot by ``batches`` into ``ledger``; what is there already is not shot again."""
+    """Rounds shot by ``batches`` into ``ledger``; what is there already is not shot again.
+
+    Shots that are undecided at the limit of ``batches`` are taken on to ``longest`` times that.
+    """
 
     ledger: Ledger
     batches: Batches
+    longest: int
 
     def shoot(self, executor: Executor, before: Sequence[Round], entry: Round, name: str) -> None:
         """All shots of the round ``entry`` after the rounds ``before``, whose points are in the ledger."""
@@ -30,6 +34,7 @@ class RoundShooting:
             first_pair=pairs,
             name=name,
         )
+        replace(self.batches, limit=self.longest * self.batches.limit).take_on(executor)
 
     def grow(self, pool: Pool, before: Sequence[Round], entry: Round) -> Pool:
         """``pool`` with the frames on the way of the shots of ``entry``."""

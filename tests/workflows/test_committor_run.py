@@ -112,6 +112,17 @@ def test_an_interrupted_run_goes_on_to_the_identical_ledger(tmp_path: Path) -> N
     assert run(tmp_path / "two", 240, settings=small) == found
 
 
+def test_undecided_shots_are_taken_on(tmp_path: Path) -> None:
+    """The limit of ten steps is for the first leg alone: those that need more go on, the others are as they were."""
+    settings = SETTINGS.model_copy(update={"rounds": 1, "limit_ps": 0.02, "bisection_share": 0.0, "longest": 2})
+    cut = run(tmp_path / "cut", 200, settings=settings)
+    ended = run(tmp_path / "ended", 200, settings=settings.model_copy(update={"longest": 1_000_000}))
+    assert ended.undecided == 0 < cut.undecided
+    first, second = (ledger(result.directory)[-1] for result in (cut, ended))
+    assert first.max() == 20 < second.max()
+    np.testing.assert_array_equal(first[first <= 10], second[second <= 10])
+
+
 def test_frames_are_taken_where_they_are_given(tmp_path: Path) -> None:
     x = np.random.default_rng(1).uniform(-1.2, 1.2, 400).reshape(-1, 1, 1)
     write_shard(tmp_path / "frames.h5", x, np.zeros(400, dtype=np.int64), SYSTEM, SYSTEM.temperature_k)
