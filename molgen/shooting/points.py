@@ -1,5 +1,6 @@
 """Shooting points: configurations between the two states, with the chance at which each was chosen."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,6 +21,7 @@ class ShootingPoints:
 
     ``selection`` (P,) is the expected number of times that a draw of the source became this point, relative to what its
     weight in the target would give: dividing by it makes sums over points averages over the target outside the states.
+    It is not a number where points were picked by what was known of them.
     ``lineage`` (P,) numbers the pieces of dynamics (or draws) they come from, ``source`` (P,) the row among the usable
     frames, ``round`` (P,) the round of choosing. Those ``held_out`` (P,) are kept for judging, never fitted to.
     """
@@ -80,13 +82,15 @@ def choose_points(
     *,
     log_weight: FloatArray | None = None,
     lineage: IntArray | None = None,
+    chance: Callable[[FloatArray, FloatArray], FloatArray] | None = None,
     round_number: int = 0,
 ) -> Choice:
     """``count`` of the frames ``positions`` (n, N, D) outside both states, in proportion to their weights.
 
     Without ``log_weight`` (n,) all frames weigh the same, and none is taken twice. With it they are drawn
-    systematically with replacement, so that a heavy frame may be taken more than once. ``InputError`` if no frame lies
-    outside, or fewer than ``count`` where each may be taken once.
+    systematically with replacement, so that a heavy frame may be taken more than once. ``chance`` gives the chances
+    (m,) of frames (m, N, D) with the weights (m,) instead; then, too, none is taken twice. ``InputError`` if no frame
+    lies outside, or fewer than ``count`` where each may be taken once.
     """
     label = boundary.assign(positions)
     outside = label == NEITHER
@@ -97,7 +101,17 @@ def choose_points(
             f"None of the {len(positions)} frames lies outside {boundary.a} and {boundary.b}.",
             "Give frames between the states, such as those of molgen sample --bias or molgen simulate --explore.",
         )
-    if log_weight is None:
+    selection = np.ones(count)
+    if chance is not None:
+        given = chance(positions[usable], share[usable])
+        if np.count_nonzero(given) < count:
+            raise InputError(
+                f"Only {np.count_nonzero(given)} of {len(usable)} frames outside the states may be chosen.",
+                "Ask for fewer points, or give more frames.",
+            )
+        chosen = np.sort(generator.choice(usable, size=count, replace=False, p=given / given.sum()))
+        selection = np.full(count, np.nan)
+    elif log_weight is None:
         if len(usable) < count:
             raise InputError(
                 f"Only {len(usable)} of {len(positions)} frames lie outside {boundary.a} and {boundary.b}.",
@@ -111,7 +125,7 @@ def choose_points(
     numbers = np.arange(len(positions)) if lineage is None else lineage
     points = ShootingPoints(
         np.asarray(positions[chosen], dtype=np.float64),
-        np.ones(len(chosen)),
+        selection,
         np.asarray(numbers[chosen], dtype=np.int64),
         chosen.astype(np.int64),
         np.full(len(chosen), round_number, dtype=np.int64),

@@ -27,10 +27,11 @@ from molgen.systems.record import system_record
 from molgen.systems.system import MolecularSystem, System
 from molgen.trajectories.options import EVERYTHING, ReadingOptions
 from molgen.workflows.shooting_batches import Batches
-from molgen.workflows.shooting_source import shooting_frames
+from molgen.workflows.shooting_choice import Along
+from molgen.workflows.shooting_source import LEDGER as LEDGER
+from molgen.workflows.shooting_source import ShootingFrames, shooting_frames
 
 KIND = "shoot"
-LEDGER = "shots"
 POPULATION = "population.npz"
 """How much of the source's weight each independent block of it has in A, in B and outside both."""
 
@@ -119,6 +120,8 @@ def shoot(
     points: int,
     a: str | None = None,
     b: str | None = None,
+    along: str | Path | None = None,
+    within: float | None = None,
     reading: ReadingOptions = EVERYTHING,
     settings: ShootingSettings | None = None,
     seed: int | None = None,
@@ -129,10 +132,11 @@ def shoot(
 ) -> ShootingResult:
     """Shoot from ``points`` frames of ``data`` that lie outside the states ``a`` and ``b``, by the system's dynamics.
 
-    Frames (:func:`molgen.workflows.shooting_source.shooting_frames`) are taken in proportion to their weights. Each
-    point gets pairs of shots with velocities v and −v; a shot ends in a state or, undecided, at the limit, where
-    positions and velocities are kept. The ledger is in ``output/shots``. The same call continues an interrupted
-    run, and one with a longer limit takes undecided shots on.
+    Frames (:func:`molgen.workflows.shooting_source.shooting_frames`) are taken in proportion to their weights, or
+    evenly along q̂ of the committor ``along``, or as they weigh among those with |q̂ − ½| < ``within``. Each point gets
+    pairs of shots with velocities v and −v; a shot ends in a state or, undecided, at the limit, where positions and
+    velocities are kept. The ledger is in ``output/shots``. The same call continues an interrupted run, and one with a
+    longer limit takes undecided shots on.
 
     ``InputError`` for states that overlap or leave nothing between them, or too few frames outside; ``UsageError`` for
     fewer than one point; ``InterruptedRunError`` at the time limit.
@@ -155,13 +159,17 @@ def shoot(
     }
     if reading != EVERYTHING:
         config["reading"] = reading.to_json()
+    line = Along.open(along, within, record)
+    if line is not None:
+        config["along"] = line.config
     with RunDirectory.open(output, kind=KIND, config=config, seed=seed) as run:
         limit = settings.limit_steps(dynamics.timestep_ps)
         if run.complete and (not run.manifest.result["undecided"] or limit <= run.manifest.result["limit_steps"]):
             return _stored(run)
         ledger = Ledger(run.path / LEDGER)
         if ledger.points() is None:
-            _choose(run, ledger, system, boundary, [Path(path) for path in data], reading, points)
+            frames = shooting_frames([Path(path) for path in data], system, reading)
+            _choose(run, ledger, boundary, frames, points, line)
         found = ledger.points()
         assert found is not None
         run.write_json("system.json", system_record(system))
@@ -176,16 +184,9 @@ def shoot(
 
 
 def _choose(
-    run: RunDirectory,
-    ledger: Ledger,
-    system: System,
-    boundary: Boundary,
-    data: list[Path],
-    reading: ReadingOptions,
-    points: int,
+    run: RunDirectory, ledger: Ledger, boundary: Boundary, frames: ShootingFrames, points: int, line: Along | None
 ) -> None:
     """Choose the points and write them as the ledger's first round."""
-    frames = shooting_frames(data, system, reading)
     if np.any(boundary.overlap(frames.positions)):
         raise InputError(
             f"The states {boundary.a} and {boundary.b} overlap: some frames are in both.",
@@ -198,9 +199,11 @@ def _choose(
         numpy_generator(run.seed, "points"),
         log_weight=frames.log_weight,
         lineage=frames.lineage,
+        chance=None if line is None else line.chance,
     )
+    unweighted = frames.unweighted if line is None else "points chosen by a committor are not those of the ensemble"
     shares = {"outside_share": choice.outside_share, "share_a": choice.share_a, "share_b": choice.share_b}
-    run.write_json("points.json", {**shares, "frames": len(frames.positions), "unweighted": frames.unweighted})
+    run.write_json("points.json", {**shares, "frames": len(frames.positions), "unweighted": unweighted})
     with run.atomic(POPULATION) as path:
         np.savez(path, allow_pickle=False, **choice.population.__dict__)
     ledger.add_points(choice.points)

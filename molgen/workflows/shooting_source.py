@@ -1,5 +1,6 @@
 """Frames to shoot from: trajectories, runs of dynamics, draws of a model with or without weights."""
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,10 +11,15 @@ from molgen.arrays import FloatArray, IntArray
 from molgen.errors import InputError
 from molgen.models.temperature import ROUNDING_K
 from molgen.rundir import MANIFEST, read_manifest
+from molgen.shooting.ledger import Ledger
 from molgen.systems.system import System
 from molgen.trajectories.options import ReadingOptions
 from molgen.workflows.export_source import open_source
 from molgen.workflows.frames import open_frames
+
+LEDGER = "shots"
+COMMITTOR_RUN = "committor-run"
+"""The kind of a ``committor run``."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,11 +36,15 @@ class ShootingFrames:
 
 
 def shooting_frames(paths: Sequence[Path], system: System, reading: ReadingOptions) -> ShootingFrames:
-    """The frames of ``paths``: of one ``sample`` or ``reweight`` run, or whatever ``molgen train`` reads.
+    """The frames of ``paths``: of one ``sample``, ``reweight`` or ``committor run``, or what ``molgen train`` reads.
+
+    Of a ``committor run`` they are those on the way of its shots.
 
     Draws that were not weighed all count the same: a committor belongs to a configuration, however that was found.
     ``InputError`` for frames of another system, and for draws given together with anything else.
     """
+    if len(paths) == 1 and _kind(paths[0]) == COMMITTOR_RUN:
+        return _of_run(paths[0], system)
     draws = [path for path in paths if _kind(path) in ("sample", "reweight")]
     if not draws:
         frames = open_frames(paths, system, reading).frames
@@ -59,6 +69,17 @@ def shooting_frames(paths: Sequence[Path], system: System, reading: ReadingOptio
     if weight is not None and abs(source.temperature_k - system.temperature_k) > ROUNDING_K:
         reason = f"weights for {source.temperature_k:g} K are none for {system.temperature_k:g} K"
     return ShootingFrames(positions[rows], weight, rows.astype(np.int64), reason)
+
+
+def _of_run(path: Path, system: System) -> ShootingFrames:
+    if json.loads((path / "system.json").read_bytes())["fingerprint"] != system.fingerprint:
+        raise InputError(f"The shots in {path} are of another molecule than {system.name}.", "Give this system's.")
+    ledger = Ledger(path / LEDGER)
+    points, trail = ledger.points(), ledger.trail(sorted(ledger.stages()))
+    if points is None:
+        raise InputError(f"{path} holds no shots.", "Let the run go on first.")
+    reason = "frames on the way of shots are not those of the ensemble"
+    return ShootingFrames(trail.positions, None, points.lineage[trail.passage], reason)
 
 
 def _kind(path: Path) -> str | None:

@@ -9,7 +9,7 @@ import pytest
 from molgen.committor.artifact import DESCRIPTION, WEIGHTS, load_committor
 from molgen.committor.fitting import FittingSettings
 from molgen.committor.model import CommittorSettings
-from molgen.errors import InputError
+from molgen.errors import InputError, UsageError
 from molgen.systems.loading import load_system
 from molgen.trajectories.shards import write_shard
 from molgen.workflows.committor_evaluation import evaluate_committor
@@ -150,3 +150,35 @@ def test_a_molecules_committor_can_be_fitted(tmp_path: Path) -> None:
     assert (result.a, result.b, result.features) == ("c7eq", "c7ax", "internal")
     q = load_committor(tmp_path / "c").model.probability(frames)
     assert ((q > 0.0) & (q < 1.0)).all()
+
+
+def test_points_along_a_committor(line: Path, tmp_path: Path) -> None:
+    from molgen.shooting.ledger import Ledger
+    from molgen.workflows.committor_rate import committor_rate
+
+    few = SHOTS.model_copy(update={"pairs": 1})
+
+    def chosen(name: str, points: int, **more: Any) -> np.ndarray:
+        frames = [line / "frames2.h5"]
+        shoot(SYSTEM, frames, tmp_path / name, points=points, settings=few, seed=1, along=line / "c", **more)
+        found = Ledger(tmp_path / name / "shots").points()
+        assert found is not None
+        assert len(np.unique(found.positions)) == points
+        return load_committor(line / "c").model.probability(found.positions)
+
+    # Of frames even in x more than half lie where q is within 0.1 of 0 or 1; of these about a fifth (binomial, 5 SE).
+    q = chosen("even", 60)
+    assert np.sum((q < 0.1) | (q > 0.9)) < 60 * 0.2 + 5 * np.sqrt(60 * 0.2 * 0.8)
+    assert (np.abs(chosen("half", 5, within=0.2) - 0.5) < 0.2).all()
+    with pytest.raises(InputError, match="chosen by a committor are not those of the ensemble"):
+        committor_rate(tmp_path / "even")
+    with pytest.raises(InputError, match="Only 0 of"):
+        chosen("nothing", 5, within=1e-9)
+    assert not (tmp_path / "nothing").exists()
+    with pytest.raises(UsageError, match="--along"):
+        shoot(SYSTEM, [line / "frames2.h5"], tmp_path / "none", points=5, within=0.1)
+    with pytest.raises(UsageError, match=r"within 0\.7"):
+        chosen("far", 5, within=0.7)
+    other = double_well("overdamped", 1.0)
+    with pytest.raises(InputError, match="is of another dynamics"):
+        shoot(other, [line / "frames2.h5"], tmp_path / "other", points=5, along=line / "c")

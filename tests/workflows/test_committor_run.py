@@ -22,6 +22,7 @@ from molgen.workflows.committor_evaluation import evaluate_committor
 from molgen.workflows.committor_exploring import ExploringSettings
 from molgen.workflows.committor_fitting import fit
 from molgen.workflows.committor_run import CommittorRunSettings, plan_committor_run, run_committor
+from molgen.workflows.shooting import ShootingSettings, shoot
 from tests.wells import committor, double_well
 
 SYSTEM = double_well("overdamped", 2.0)
@@ -79,6 +80,16 @@ def test_points_lie_outside_and_held_out_lineages_are_never_fitted_to(whole: Any
     # Points are more uncertain ones than the middles of ways, where nothing is known.
     q = committor(points.positions[:, 0, 0])
     assert (q * (1 - q))[later & ~points.held_out].mean() > (q * (1 - q))[points.round == 0].mean()
+
+
+def test_frames_on_its_way_can_be_shot_from(whole: Any, tmp_path: Path) -> None:
+    settings = ShootingSettings(pairs=1, limit_ps=1000.0)
+    shoot(SYSTEM, [whole.directory], tmp_path / "s", points=50, settings=settings, seed=1, along=whole.directory)
+    points, own = Ledger(tmp_path / "s" / "shots").points(), Ledger(whole.directory / "shots").points()
+    assert points is not None
+    assert own is not None
+    assert set(points.lineage) <= set(own.lineage)
+    assert not np.isin(points.positions, own.positions).all()
 
 
 def test_its_committor_is_judged_by_what_was_held_out_and_by_other_shots(whole: Any, tmp_path: Path) -> None:

@@ -31,6 +31,13 @@ def shoot(
         float | None,
         typer.Option("--limit", metavar="TIME", parser=opt.simulation_time, help="Longest shot, e.g. 50ps."),
     ] = None,
+    along: Annotated[
+        Path | None,
+        typer.Option("--along", metavar="COMMITTOR", help="Take points evenly along q of this committor."),
+    ] = None,
+    within: Annotated[
+        float | None, typer.Option("--within", help="Only points whose q is nearer to 1/2 than this, as they weigh.")
+    ] = None,
     stride: opt.StrideOption = 1,
     selection: opt.SelectionOption = None,
     topology: opt.TopologyOption = None,
@@ -64,6 +71,8 @@ def shoot(
                 points=points,
                 a=start,
                 b=end,
+                along=along,
+                within=within,
                 reading=workflows.ReadingOptions(stride, selection, topology),
                 settings=settings,
                 seed=seed,
