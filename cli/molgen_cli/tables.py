@@ -224,6 +224,26 @@ def print_rate(result: Mapping[str, Any]) -> None:
         console.print(f"  - {note}", highlight=False, markup=False, soft_wrap=True)
 
 
+def print_transition_states(result: Mapping[str, Any]) -> None:
+    """Frames near q = 1/2, their effective number and verdict, and the mean of every collective variable there."""
+    console = _console()
+    title = (
+        f"{result['system']}: transition states from {result['a']} to {result['b']}, |q - 1/2| < {result['delta']:g}"
+    )
+    table = _table(title, "variable", "mean", "deviation")
+    for name, item in result["variables"].items():
+        table.add_row(name, *(_number(item[key], 3) for key in ("mean", "deviation")))
+    console.print(table)
+    for key in ("frames", "ess", "share", "mean_q", "uncertainty_q"):
+        value = result[key]
+        _print_entry(console, key, f"{value:.4g}" if isinstance(value, float) else value)
+    console.print(result["verdict"], style=_VERDICT_STYLES[result["verdict"]], highlight=False)
+    for reason in result["reasons"]:
+        console.print(f"  - {reason}", highlight=False, markup=False, soft_wrap=True)
+    _print_entry(console, "files", result["files"])
+    _print_entry(console, "directory", result["directory"])
+
+
 def print_export(result: Mapping[str, Any]) -> None:
     """Frames, duplicates, warnings and files of an export, one a line."""
     console = _console()
