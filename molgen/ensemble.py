@@ -4,8 +4,8 @@ The file is MDTraj's HDF5 layout, so ``mdtraj.load`` opens it: ``coordinates`` f
 ``topology`` as JSON. Beside them stand the row arrays ``log_q``, ``reduced_energy``, ``log_weight`` (float64), where
 log q is noisy its standard errors ``log_q_error``, of annealed particles their ``population`` and the bias that was in
 their weight, ``reduced_bias``, of frames of a part of the target their ``lineage``, and ``in_domain`` (bool), and the
-header as JSON in an array of bytes. Nothing in it is pickled. Analytic systems live in 1 to 3 dimensions and are padded with zeros to three on disk
-only.
+header as JSON in an array of bytes. Nothing in it is pickled. Analytic systems live in 1 to 3 dimensions and are padded
+with zeros to three on disk only.
 """
 
 import json

@@ -204,6 +204,29 @@ def print_committor(result: Mapping[str, Any]) -> None:
     if half is not None and half["mean"] is not None:
         found = f"mean {half['mean']:.3f}, spread {half['deviation']:.3f} (at most {half['upper']:.3f})"
         _print_entry(console, "where q is said to be 1/2", f"{found}, {half['points']} configurations")
+    if result.get("mechanism"):
+        _print_mechanism(console, result)
+    if result.get("report"):
+        _print_entry(console, "report", result["report"])
+
+
+def _print_mechanism(console: "Console", result: Mapping[str, Any]) -> None:
+    """What q depends on most, and a formula for it beside the network."""
+    learned = result["mechanism"]
+    table = _table("What q depends on", "variable", "loss without it, nats a shot", "sensitivity")
+    for item in learned["variables"][:6]:
+        loss = f"{_number(item['loss'], 4)} ± {_number(item['loss_error'], 4)}"
+        table.add_row(item["name"], loss, _number(item["sensitivity"], 2))
+    console.print(table)
+    if learned["atoms"]:
+        shares = ", ".join(f"{item['name']} {item['share']:.0%}" for item in learned["atoms"][:6])
+        _print_entry(console, "atoms", shares)
+    formula = learned["formula"]
+    if formula is not None:
+        _print_entry(console, "formula", formula["text"])
+        losses = (formula["log_loss"], result["log_loss"], result["log_loss_floor"], formula["log_loss_constant"])
+        words = "log loss {:.4f} a shot (network {:.4f}, at least {:.4f}, one q for all {:.4f})"
+        _print_entry(console, "its worth", words.format(*losses))
 
 
 def print_rate(result: Mapping[str, Any]) -> None:

@@ -7,28 +7,43 @@ numbers: the sines of its torsions change sign.
 
 import math
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Literal
 
 import torch
 from torch import nn
 
-from molgen.coordinates.chart import chart_of
+from molgen.coordinates.chart import MolecularChart, chart_of
 from molgen.errors import InputError
 from molgen.observables.table import build_cvs
-from molgen.systems.system import AnalyticSystem, System
+from molgen.systems.system import AnalyticSystem, MolecularSystem, System
 
 FeatureKind = Literal["internal", "cv"]
+
+
+@dataclass(frozen=True)
+class FeatureGroup:
+    """What a chemist counts as one: the ``columns`` of a variable; of an ``angle`` on a circle its cosine and sine.
+
+    ``atoms`` are those that define it, none of an analytic system.
+    """
+
+    name: str
+    columns: tuple[int, ...]
+    angle: bool
+    atoms: tuple[int, ...] = ()
 
 
 class Features(nn.Module):
     """Standardised features (n, F) of frames (n, N, D); mean and spread are fitted once and belong to the model.
 
-    ``names`` (F,) say what each is. ``InputError`` for ``cv`` on a system without collective variables.
+    ``names`` (F,) say what each is, ``groups`` which of them are one variable. ``InputError`` for ``cv`` on a system
+    without collective variables.
     """
 
     def __init__(self, system: System, kind: FeatureKind) -> None:
         super().__init__()
-        self.names, self._raw = _variables(system) if kind == "cv" else _coordinates(system)
+        self.names, self.groups, self._raw = _variables(system) if kind == "cv" else _coordinates(system)
         self.register_buffer("mean", torch.zeros(len(self.names), dtype=torch.float64))
         self.register_buffer("spread", torch.ones(len(self.names), dtype=torch.float64))
 
@@ -50,15 +65,22 @@ class Features(nn.Module):
 Raw = Callable[[torch.Tensor], torch.Tensor]
 
 
-def _variables(system: System) -> tuple[tuple[str, ...], Raw]:
+Description = tuple[tuple[str, ...], tuple[FeatureGroup, ...], Raw]
+
+
+def _variables(system: System) -> Description:
     variables = build_cvs(system)
     if not variables:
         raise InputError(
             f"{system.name} has no collective variables.", "Define [[cv]] sections, or --features internal."
         )
     names: list[str] = []
+    groups = []
     for name, variable in variables.items():
-        names += [f"cos({name})", f"sin({name})"] if variable.periodic else [name]
+        own = [f"cos({name})", f"sin({name})"] if variable.periodic else [name]
+        columns = tuple(range(len(names), len(names) + len(own)))
+        groups.append(FeatureGroup(name, columns, variable.periodic, tuple(getattr(variable, "atoms", ()))))
+        names += own
 
     def raw(positions: torch.Tensor) -> torch.Tensor:
         columns = []
@@ -67,12 +89,14 @@ def _variables(system: System) -> tuple[tuple[str, ...], Raw]:
             columns += [values.cos(), values.sin()] if variable.periodic else [values]
         return torch.stack(columns, 1)
 
-    return tuple(names), raw
+    return tuple(names), tuple(groups), raw
 
 
-def _coordinates(system: System) -> tuple[tuple[str, ...], Raw]:
+def _coordinates(system: System) -> Description:
     if isinstance(system, AnalyticSystem) and system.n_particles == 1:
-        return tuple("xyz"[: system.dim]), lambda positions: positions.flatten(1)
+        axes = tuple("xyz"[: system.dim])
+        single = tuple(FeatureGroup(axis, (column,), False) for column, axis in enumerate(axes))
+        return axes, single, lambda positions: positions.flatten(1)
     chart = chart_of(system)
     turns = dict(zip(chart.circular, chart.periods, strict=True)) | dict.fromkeys(chart.narrow, 2.0 * math.pi)
     angles = sorted(turns)
@@ -85,4 +109,26 @@ def _coordinates(system: System) -> tuple[tuple[str, ...], Raw]:
         turned = y[:, angles] * factor
         return torch.cat([turned.cos(), turned.sin(), y[:, rest]], 1)
 
-    return tuple(names), raw
+    groups = [(k, (place, len(angles) + place)) for place, k in enumerate(angles)]
+    groups += [(k, (2 * len(angles) + place,)) for place, k in enumerate(rest)]
+    described = tuple(
+        FeatureGroup(_name(system, chart.column_atoms(k)), columns, len(columns) == 2, chart.column_atoms(k))
+        if isinstance(system, MolecularSystem) and isinstance(chart, MolecularChart)
+        else FeatureGroup(f"y{k}", columns, len(columns) == 2)
+        for k, columns in groups
+    )
+    return tuple(names), described, raw
+
+
+def _name(system: MolecularSystem, atoms: tuple[int, ...]) -> str:
+    """``torsion C-N-CA-C (ALA 2)``; the variables of the system that turn the same bond follow."""
+    listed = [system.topology.atoms[index] for index in atoms]
+    kind = ("bond", "angle", "torsion")[len(atoms) - 2]
+    residues = dict.fromkeys(f"{atom.residue_name} {atom.residue_index + 1}" for atom in listed)
+    name = f"{kind} {'-'.join(atom.name for atom in listed)} ({', '.join(residues)})"
+    if len(atoms) == 4:
+        same = [
+            cv.name for cv in system.definition.cv if cv.torsion is not None and {*cv.torsion[1:3]} == {*atoms[1:3]}
+        ]
+        name += f" about {', '.join(same)}" if same else ""
+    return name

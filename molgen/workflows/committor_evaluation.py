@@ -19,6 +19,7 @@ from molgen.files import to_plain
 from molgen.rundir import RunDirectory, configuration_hash, read_manifest
 from molgen.systems.system import System
 from molgen.workflows.committor_fitting import KIND as COMMITTOR
+from molgen.workflows.committor_mechanism import mechanism
 from molgen.workflows.shot_data import RUN, ShotData, open_shots
 
 KIND = "committor-evaluation"
@@ -52,7 +53,8 @@ def evaluate_committor(
     """Judge ``committor`` by ``shots`` (what :func:`molgen.workflows.shot_data.open_shots` reads) it was not fitted to.
 
     Log loss beside its floor, Brier score, reliability diagram with Wilson's intervals, recalibration with errors that
-    know how alike shots of a configuration are, and the histogram test at q̂ = ½. Without ``shots`` a committor of
+    know how alike shots of a configuration are, the histogram test at q̂ = ½, and the mechanism: the variables that q̂
+    depends on and a sparse formula. Without ``shots`` a committor of
     ``committor run`` is judged by those that run kept for it. ``InputError`` for shots of another dynamics or other
     states, and for those the committor was fitted to; ``UsageError`` if there are none to judge by.
     """
@@ -68,7 +70,7 @@ def evaluate_committor(
     with RunDirectory.open(output, kind=KIND, config=config, seed=seed) as run:
         record = run.read_json(RESULT) if run.complete else None
         if record is None:
-            record = to_plain(judge(model, data, run.seed))
+            record = to_plain(judge(model, data, run.seed) | {"mechanism": mechanism(model, data, run.seed)})
             run.write_json(RESULT, record)
             run.finish({key: record[key] for key in ("calibrated", "log_loss", "slope", "ece")})
             record = run.read_json(RESULT)
