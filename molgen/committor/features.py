@@ -109,7 +109,7 @@ def _coordinates(system: System) -> Description:
         turned = y[:, angles] * factor
         return torch.cat([turned.cos(), turned.sin(), y[:, rest]], 1)
 
-    groups = [(k, (place, len(angles) + place)) for place, k in enumerate(angles)]
+    groups: list[tuple[int, tuple[int, ...]]] = [(k, (place, len(angles) + place)) for place, k in enumerate(angles)]
     groups += [(k, (2 * len(angles) + place,)) for place, k in enumerate(rest)]
     described = tuple(
         FeatureGroup(_name(system, chart.column_atoms(k)), columns, len(columns) == 2, chart.column_atoms(k))
