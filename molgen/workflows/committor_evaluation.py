@@ -20,6 +20,7 @@ from molgen.rundir import RunDirectory, configuration_hash, read_manifest
 from molgen.systems.system import System
 from molgen.workflows.committor_fitting import KIND as COMMITTOR
 from molgen.workflows.committor_mechanism import mechanism
+from molgen.workflows.committor_report import report_committor
 from molgen.workflows.shot_data import RUN, ShotData, open_shots
 
 KIND = "committor-evaluation"
@@ -32,7 +33,7 @@ MAX_SLOPE_ERROR = 0.5
 
 @dataclass(frozen=True)
 class CommittorEvaluation:
-    """The run directory and what stands in its evaluation.json."""
+    """The run directory and what stands in its evaluation.json, with the path of the ``report``."""
 
     directory: Path
     record: Mapping[str, Any]
@@ -54,7 +55,7 @@ def evaluate_committor(
 
     Log loss beside its floor, Brier score, reliability diagram with Wilson's intervals, recalibration with errors that
     know how alike shots of a configuration are, the histogram test at q̂ = ½, and the mechanism: the variables that q̂
-    depends on and a sparse formula. Without ``shots`` a committor of
+    depends on and a sparse formula. All of it stands in a report too. Without ``shots`` a committor of
     ``committor run`` is judged by those that run kept for it. ``InputError`` for shots of another dynamics or other
     states, and for those the committor was fitted to; ``UsageError`` if there are none to judge by.
     """
@@ -72,10 +73,13 @@ def evaluate_committor(
         if record is None:
             record = to_plain(judge(model, data, run.seed) | {"mechanism": mechanism(model, data, run.seed)})
             run.write_json(RESULT, record)
-            run.finish({key: record[key] for key in ("calibrated", "log_loss", "slope", "ece")})
+            summary = {key: record[key] for key in ("calibrated", "log_loss", "slope", "ece")}
+            run.finish(summary, artifacts=[RESULT])
             record = run.read_json(RESULT)
-    assert record is not None
-    return CommittorEvaluation(Path(output), record)
+        assert record is not None
+        # Written anew every time: rates may have come since.
+        report = report_committor(loaded, data, record, Path(committor), Path(shots), run.path)
+    return CommittorEvaluation(Path(output), record | {"report": str(report)})
 
 
 def _check(loaded: LoadedCommittor, data: ShotData, committor: Path, shots: Path) -> None:
