@@ -23,6 +23,7 @@ from molgen.arrays import FloatArray, IntArray
 from molgen.committor.features import FeatureGroup
 from molgen.committor.likelihood import negative_log_likelihood
 from molgen.committor.model import Committor
+from molgen.observables.rows import Configurations
 
 REPEATS = 10
 """Permutations of every group."""
@@ -43,7 +44,7 @@ class Attribution:
 
 def attribute(
     model: Committor,
-    positions: FloatArray,
+    positions: Configurations,
     reached: IntArray,
     decided: IntArray,
     lineage: IntArray,
@@ -51,11 +52,10 @@ def attribute(
 ) -> tuple[Attribution, ...]:
     """Every group of the features of ``model``, that with the largest loss first.
 
-    ``reached`` of ``decided`` shots (n,) from ``positions`` (n, N, D) outside the states; errors are those of
+    ``reached`` of ``decided`` shots (n,) from ``positions`` (n) outside the states; errors are those of
     independent ``lineage`` (n,).
     """
-    features = model.features(torch.as_tensor(positions))
-    features = features.detach()
+    features = model.features(positions).detach()
     shots, hits = torch.as_tensor(decided).double(), torch.as_tensor(reached).double()
     plain, slope = _logit_and_slope(model, features)
     loss = negative_log_likelihood(plain, hits, shots)

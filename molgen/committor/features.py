@@ -8,14 +8,16 @@ numbers: the sines of its torsions change sign.
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import nn
 
 from molgen.coordinates.chart import MolecularChart, chart_of
 from molgen.errors import InputError
+from molgen.observables.rows import Configurations, VariableRows
 from molgen.observables.table import build_cvs
+from molgen.settings import nearest_hint
 from molgen.systems.system import AnalyticSystem, MolecularSystem, System
 
 FeatureKind = Literal["internal", "cv"]
@@ -37,43 +39,58 @@ class FeatureGroup:
 class Features(nn.Module):
     """Standardised features (n, F) of frames (n, N, D); mean and spread are fitted once and belong to the model.
 
+    ``variables`` are those of ``cv`` that are taken, all unless given; None of ``internal``.
+
     ``names`` (F,) say what each is, ``groups`` which of them are one variable. ``InputError`` for ``cv`` on a system
     without collective variables.
     """
 
-    def __init__(self, system: System, kind: FeatureKind) -> None:
+    def __init__(self, system: System, kind: FeatureKind, variables: tuple[str, ...] | None = None) -> None:
         super().__init__()
-        self.names, self.groups, self._raw = _variables(system) if kind == "cv" else _coordinates(system)
+        if kind == "internal" and variables is not None:
+            raise InputError("Internal coordinates are no choice of variables.", "Give features = cv, or no variables.")
+        self.variables = None if kind == "internal" else (variables or tuple(cv.name for cv in system.definition.cv))
+        described = _variables(system, variables) if kind == "cv" else _coordinates(system)
+        self.names, self.groups, self._raw = described
         self.register_buffer("mean", torch.zeros(len(self.names), dtype=torch.float64))
         self.register_buffer("spread", torch.ones(len(self.names), dtype=torch.float64))
 
     mean: torch.Tensor
     spread: torch.Tensor
 
-    def fit(self, positions: torch.Tensor) -> None:
+    def fit(self, positions: Configurations | torch.Tensor) -> None:
         """Take mean and spread from frames; a feature that is the same in all of them is only shifted."""
-        values = self._raw(positions.double())
+        values = self._raw(_as_input(positions))
         self.mean.copy_(values.mean(0))
         spread = values.std(0, correction=0)
         self.spread.copy_(torch.where(spread > 1e-9, spread, torch.ones_like(spread)))
 
-    def forward(self, positions: torch.Tensor) -> torch.Tensor:
-        """Features (n, F) in float64."""
-        return (self._raw(positions.double()) - self.mean) / self.spread
+    def forward(self, positions: Configurations | torch.Tensor) -> torch.Tensor:
+        """Features (n, F) in float64; rows that are no frames must have the variables of ``cv``."""
+        return (self._raw(_as_input(positions)) - self.mean) / self.spread
 
 
-Raw = Callable[[torch.Tensor], torch.Tensor]
+Input = torch.Tensor | VariableRows
+Raw = Callable[[Any], torch.Tensor]
+
+
+def _as_input(positions: Configurations | torch.Tensor) -> Input:
+    return positions if isinstance(positions, VariableRows) else torch.as_tensor(positions).double()
 
 
 Description = tuple[tuple[str, ...], tuple[FeatureGroup, ...], Raw]
 
 
-def _variables(system: System) -> Description:
+def _variables(system: System, chosen: tuple[str, ...] | None) -> Description:
     variables = build_cvs(system)
     if not variables:
         raise InputError(
             f"{system.name} has no collective variables.", "Define [[cv]] sections, or --features internal."
         )
+    for name in chosen or ():
+        if name not in variables:
+            raise InputError(f"{system.name} has no collective variable {name!r}.", nearest_hint(name, variables))
+    variables = {name: variable for name, variable in variables.items() if chosen is None or name in chosen}
     names: list[str] = []
     groups = []
     for name, variable in variables.items():
@@ -82,10 +99,10 @@ def _variables(system: System) -> Description:
         groups.append(FeatureGroup(name, columns, variable.periodic, tuple(getattr(variable, "atoms", ()))))
         names += own
 
-    def raw(positions: torch.Tensor) -> torch.Tensor:
+    def raw(rows: Input) -> torch.Tensor:
         columns = []
-        for variable in variables.values():
-            values = variable(positions)
+        for name, variable in variables.items():
+            values = torch.as_tensor(rows.values[name]) if isinstance(rows, VariableRows) else variable(rows)
             columns += [values.cos(), values.sin()] if variable.periodic else [values]
         return torch.stack(columns, 1)
 

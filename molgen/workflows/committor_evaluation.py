@@ -16,6 +16,7 @@ from molgen.committor.pairs import pair_correlation
 from molgen.committor.spread import histogram_test
 from molgen.errors import InputError, UsageError
 from molgen.files import to_plain
+from molgen.observables.rows import VariableRows
 from molgen.rundir import RunDirectory, configuration_hash, read_manifest
 from molgen.systems.system import System
 from molgen.workflows.committor_fitting import KIND as COMMITTOR
@@ -89,6 +90,15 @@ def _check(loaded: LoadedCommittor, data: ShotData, committor: Path, shots: Path
             f"The shots in {shots} are of another {' and '.join(differing)} than the committor.",
             "A committor belongs to its dynamics and states: fit one to shots of these.",
         )
+    if isinstance(data.positions, VariableRows):
+        wanted = loaded.model.features.variables
+        missing = [name for name in wanted or () if name not in data.positions.values]
+        if wanted is None or missing:
+            what = "all coordinates" if wanted is None else missing[0]
+            raise InputError(
+                f"The committor is a function of {what}, which {shots} does not hold.",
+                "Give structures (NPZ), or fit a committor to variables.",
+            )
     manifest = read_manifest(committor)
     if manifest.kind != RUN and read_manifest(committor, COMMITTOR).config["source"] == data.source:
         raise InputError(

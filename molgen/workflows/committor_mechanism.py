@@ -7,7 +7,8 @@ from molgen.committor.attribution import atom_shares, attribute
 from molgen.committor.formula import find_formula
 from molgen.committor.model import Committor
 from molgen.committor.terms import terms_of
-from molgen.observables.table import build_cvs, evaluate_cvs
+from molgen.observables.rows import values_of
+from molgen.observables.table import build_cvs
 from molgen.seeds import numpy_generator
 from molgen.systems.system import MolecularSystem
 from molgen.workflows.shot_data import ShotData
@@ -26,8 +27,10 @@ def mechanism(model: Committor, data: ShotData, seed: int) -> dict[str, Any]:
     found = attribute(model, positions, reached, decided, lineage, generator)
     squares = sum(item.sensitivity**2 for item in found)
     system = model.boundary.system
+    values = values_of(system, positions)
+    variables = {name: variable for name, variable in build_cvs(system).items() if name in values}
     formula = find_formula(
-        terms_of(evaluate_cvs(system, positions), build_cvs(system)),
+        terms_of(values, variables),
         reached,
         decided,
         lineage,

@@ -11,8 +11,9 @@ from molgen.arrays import BoolArray, FloatArray
 from molgen.committor.likelihood import wilson
 from molgen.committor.model import Committor
 from molgen.observables.base import CollectiveVariable
+from molgen.observables.rows import values_of
 from molgen.observables.states import build_states
-from molgen.observables.table import build_cvs, evaluate_cvs
+from molgen.observables.table import build_cvs
 from molgen.reports.committor_data import CommittorLine, CommittorPlane
 from molgen.systems.system import AnalyticSystem
 from molgen.workflows.shot_data import ShotData
@@ -36,11 +37,11 @@ def picture(model: Committor, data: ShotData, mechanism: Mapping[str, Any]) -> C
     configuration, it is σ of the mean logit over configurations near by (a normal kernel).
     """
     system = model.boundary.system
-    variables = build_cvs(system)
+    values = values_of(system, data.positions)
+    variables = {name: variable for name, variable in build_cvs(system).items() if name in values}
     names = _chosen(list(variables), mechanism)
     if not names:
         return None
-    values = evaluate_cvs(system, data.positions)
     if len(names) == 1:
         return _line(model, data, variables[names[0]], values[names[0]])
     return _plane(model, data, [variables[name] for name in names], [values[name] for name in names])

@@ -150,7 +150,8 @@ SystemOption = Annotated[
 @app.command("fit")
 def fit(
     shots: Annotated[
-        Path, typer.Argument(metavar="SHOTS", help="Directory of `committor shoot`, or NPZ with positions, S and K.")
+        Path,
+        typer.Argument(metavar="SHOTS", help="Directory of `committor shoot`, or NPZ or CSV with S and K."),
     ],
     output: opt.OutputOption,
     system: SystemOption = None,
