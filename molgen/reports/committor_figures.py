@@ -197,6 +197,7 @@ def formula_figure(record: Mapping[str, Any]) -> Figure | None:
         axes.axhline(record["log_loss"], color=REFERENCE, linestyle="--", label="network")
         axes.axhline(record["log_loss_floor"], color=RAW, linestyle=":", label="least there could be")
         axes.set_xlabel("terms")
+        axes.set_xticks(range(len(formula["by_size"])))
         axes.set_ylabel("log loss / nat per held-out shot")
         axes.legend(loc="upper right")
         return finish(

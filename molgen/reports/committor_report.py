@@ -10,7 +10,7 @@ from molgen.reports.canvas import Figure
 from molgen.reports.committor_data import CommittorLine, CommittorPlane, CommittorReport
 from molgen.reports.page import Headline, Section, render_page, write_page
 from molgen.reports.tables import Table, provenance_table
-from molgen.reports.wording import fixed
+from molgen.reports.wording import count, fixed
 
 _MEANING = {
     True: "What it predicts for shots that it never saw comes true as often as it says.",
@@ -41,7 +41,7 @@ def render_committor_report(data: CommittorReport) -> str:
 
 def _summary(record: Mapping[str, Any]) -> str:
     text = (
-        f"{record['shots']:,} held-out shots from {record['configurations']:,} configurations: log loss "
+        f"{count(record['shots'])} held-out shots from {count(record['configurations'])} configurations: log loss "
         f"{fixed(record['log_loss'], 4)} nat a shot where {fixed(record['log_loss_floor'], 4)} is the least there "
         f"could be, recalibration slope {fixed(record['slope'], 2)} ± {fixed(record['slope_error'], 2)}."
     )

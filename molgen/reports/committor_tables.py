@@ -114,7 +114,14 @@ def _routes(record: Mapping[str, Any]) -> Iterator[tuple[str, ...]]:
             item = route.get(key) or {}
             known = as_number(item.get("value")) is not None
             cells += [
-                f"{upper}{significant(item['value'])}" if known else NOT_GIVEN,
-                f"{significant(item['low'])} to {significant(item['high'])}" if known else NOT_GIVEN,
+                f"{upper}{_power(item['value'])}" if known else NOT_GIVEN,
+                f"{_power(item['low'])} to {_power(item['high'])}" if known else NOT_GIVEN,
             ]
         yield (str(route["route"]), *cells)
+
+
+def _power(value: Any) -> str:
+    """Three significant digits, a power of ten in raised figures: 2.10×10⁻⁴."""
+    head, mark, exponent = significant(value).partition("^")
+    raised = exponent.translate(str.maketrans("\N{MINUS SIGN}0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹"))
+    return f"{head}{raised}" if mark else head

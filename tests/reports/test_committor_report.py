@@ -49,7 +49,10 @@ def record(**changes: Any) -> dict[str, Any]:
         "uncertainty_logit": 0.2,
         "mechanism": {
             "features": "internal", "variables": variables, "formula": formula,
-            "atoms": [{"atom": 8, "name": "CA of ALA 2", "share": 0.3}, {"atom": 6, "name": "N of ALA 2", "share": 0.3}],
+            "atoms": [
+                {"atom": 8, "name": "CA of ALA 2", "share": 0.3},
+                {"atom": 6, "name": "N of ALA 2", "share": 0.3},
+            ],
         },
     }  # fmt: skip
     return base | changes
@@ -109,7 +112,7 @@ def test_every_part_is_there(html: str) -> None:
     for title in ("Reliability", "q on phi and psi", "Rounds of shots", "What q depends on", "Terms of the formula"):
         assert f"<strong>{title}</strong>" in html
     assert "logit q = 0.20 + 4.10 sin(phi)" in html
-    assert "at most 0.000210" in html
+    assert "at most 2.10×10⁻⁴" in html
     assert "Two routes disagree." in html
     assert len(re.findall("<img", html)) == 5
     assert all(len(alt) > 30 for alt in re.findall(r'alt="([^"]*)"', html))
@@ -137,7 +140,7 @@ def test_rates_of_one_route_and_of_none() -> None:
     single = {key: value for key, value in RATES[0].items() if key != "routes"}
     table = rate_table([single])
     assert table is not None
-    assert table.rows == (("two-way shots", "0.000210", "0.000160 to 0.000280", "0.000210", "0.000160 to 0.000280"),)
+    assert table.rows == (("two-way shots", *2 * ("2.10×10⁻⁴", "1.60×10⁻⁴ to 2.80×10⁻⁴")),)
     assert rate_table([]) is None
     several = rate_table(RATES)
     assert several is not None
