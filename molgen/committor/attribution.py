@@ -26,7 +26,9 @@ from molgen.committor.model import Committor
 from molgen.observables.rows import Configurations
 
 REPEATS = 10
-"""Permutations of every group."""
+"""Permutations of every group, fewer where there are many configurations."""
+_MOST_ROWS = 20_000
+"""Predictions for one group at most, but for one permutation."""
 _UNIFORM = math.pi / math.sqrt(3.0)
 """Standard deviation of an angle that is anything; a circular one can be larger and means no more."""
 
@@ -60,14 +62,15 @@ def attribute(
     plain, slope = _logit_and_slope(model, features)
     loss = negative_log_likelihood(plain, hits, shots)
     information = shots * torch.sigmoid(plain) * torch.sigmoid(-plain)
+    repeats = max(1, min(REPEATS, _MOST_ROWS // len(features)))
     found = []
     for group in model.features.groups:
         columns = list(group.columns)
         gain = torch.zeros_like(loss)
-        for _ in range(REPEATS):
+        for _ in range(repeats):
             mixed = features.clone()
             mixed[:, columns] = features[torch.as_tensor(generator.permutation(len(features)))][:, columns]
-            gain += (negative_log_likelihood(_logit(model, mixed), hits, shots) - loss) / REPEATS
+            gain += (negative_log_likelihood(_logit(model, mixed), hits, shots) - loss) / repeats
         value, error = _per_shot(gain.numpy(), decided, lineage)
         found.append(
             Attribution(group.name, value, error, _sensitivity(model, group, features, slope, information), group.atoms)

@@ -10,7 +10,7 @@ from molgen.reports.canvas import Figure
 from molgen.reports.committor_data import CommittorLine, CommittorPlane, CommittorReport
 from molgen.reports.page import Headline, Section, render_page, write_page
 from molgen.reports.tables import Table, provenance_table
-from molgen.reports.wording import count, fixed
+from molgen.reports.wording import as_number, count, fixed
 
 _MEANING = {
     True: "What it predicts for shots that it never saw comes true as often as it says.",
@@ -46,7 +46,8 @@ def _summary(record: Mapping[str, Any]) -> str:
         f"could be, recalibration slope {fixed(record['slope'], 2)} ± {fixed(record['slope_error'], 2)}."
     )
     learned = (record.get("mechanism") or {}).get("variables") or ()
-    if learned and learned[0]["loss"] > 2.0 * (learned[0]["loss_error"] or 0.0):
+    error = as_number(learned[0]["loss_error"]) if learned else None
+    if error is not None and learned[0]["loss"] > 2.0 * error:
         text += f" It depends most on {learned[0]['name']}."
     return text
 

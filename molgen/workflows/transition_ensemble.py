@@ -12,13 +12,14 @@ import numpy as np
 from molgen.arrays import FloatArray
 from molgen.committor.artifact import LoadedCommittor, load_committor
 from molgen.committor.transition_states import TransitionStates, transition_states
-from molgen.ensemble import Ensemble, EnsembleHeader, EnsembleWriter
+from molgen.ensemble import Ensemble, EnsembleHeader, EnsembleWriter, Measure
 from molgen.errors import InputError, RefusedError, UsageError
 from molgen.files import sha256_file
 from molgen.observables.table import build_cvs, evaluate_cvs
 from molgen.rundir import MANIFEST, RunDirectory
 from molgen.systems.mdtraj_topology import mdtraj_topology
 from molgen.systems.record import system_record
+from molgen.systems.system import MolecularSystem
 from molgen.trajectories.options import EVERYTHING, ReadingOptions
 from molgen.trajectories.writing import FORMATS, write_trajectory
 from molgen.weights import normalised
@@ -182,7 +183,8 @@ def _by_chunks(function: Any, positions: FloatArray) -> FloatArray:
 
 def _write(run: RunDirectory, loaded: LoadedCommittor, window: _Window, ending: str) -> list[str]:
     system = loaded.model.boundary.system
-    header = EnsembleHeader(system_record(system), system.temperature_k, "external", kind="part", dim=system.dim)
+    measure: Measure = "internal-coordinates" if isinstance(system, MolecularSystem) else "external"
+    header = EnsembleHeader(system_record(system), system.temperature_k, measure, kind="part", dim=system.dim)
     inside = np.ones(len(window.q), dtype=np.bool_)
     rows = Ensemble(window.positions, None, None, window.log_weight, inside, header, lineage=window.lineage)
     with EnsembleWriter(run.path / ENSEMBLE, header) as writer:
