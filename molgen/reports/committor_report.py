@@ -45,7 +45,7 @@ def _summary(record: Mapping[str, Any]) -> str:
         f"{fixed(record['log_loss'], 4)} nat a shot where {fixed(record['log_loss_floor'], 4)} is the least there "
         f"could be, recalibration slope {fixed(record['slope'], 2)} ± {fixed(record['slope_error'], 2)}."
     )
-    learned = (record.get("mechanism") or {}).get("variables") or ()
+    learned = list((record.get("mechanism") or {}).get("variables") or ())
     error = as_number(learned[0]["loss_error"]) if learned else None
     if error is not None and learned[0]["loss"] > 2.0 * error:
         text += f" It depends most on {learned[0]['name']}."
