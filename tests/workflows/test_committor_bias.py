@@ -76,7 +76,7 @@ def test_weights_are_exact_and_draws_stand_where_q_is_half(
     result = sample(
         folder / "model",
         tmp_path / "out",
-        n=8000 if method == "latent" else 3200,
+        n=5000 if method == "latent" else 3200,
         bias=bias.format(c=folder / "c"),
         method=method,
         settings=SETTINGS,
