@@ -3,9 +3,9 @@
 The file is MDTraj's HDF5 layout, so ``mdtraj.load`` opens it: ``coordinates`` float32 ``(n, N, 3)`` in nm and
 ``topology`` as JSON. Beside them stand the row arrays ``log_q``, ``reduced_energy``, ``log_weight`` (float64), where
 log q is noisy its standard errors ``log_q_error``, of annealed particles their ``population`` and the bias that was in
-their weight, ``reduced_bias``, and ``in_domain`` (bool), and the header as JSON in an array of
-bytes. Nothing in it is pickled. Analytic systems live in 1 to 3 dimensions and are padded with zeros to three on disk
-only.
+their weight, ``reduced_bias``, of frames of a part of the target their ``lineage``, and ``in_domain`` (bool), and the
+header as JSON in an array of bytes. Nothing in it is pickled. Analytic systems live in 1 to 3 dimensions and are padded
+with zeros to three on disk only.
 """
 
 import json
@@ -25,7 +25,7 @@ from molgen.files import atomic_path
 Measure = Literal["internal-coordinates", "cartesian-zero-com", "external"]
 Density = Literal["exact", "hutchinson"]
 """How ``log_q`` was found: exactly, or estimated with noise from random vectors (Hutchinson's trace)."""
-COLUMNS = ("log_q", "reduced_energy", "log_weight", "log_q_error", "population", "reduced_bias")
+COLUMNS = ("log_q", "reduced_energy", "log_weight", "log_q_error", "population", "reduced_bias", "lineage")
 """Optional float64 columns, one value a row."""
 
 
@@ -36,7 +36,8 @@ class EnsembleHeader:
     ``measure`` names the space on which ``log_q`` is a density. ``kind`` is ``model`` for draws of a generative
     model, ``equilibrium`` for frames of the target (with ``log_weight`` where they carry weights), and ``annealed`` for
     particles of populations that were annealed to a target: these have no log q, but a ``log_weight`` of which the mean
-    over all rows is the target's normalisation, and the number of their ``population``. ``density`` says
+    over all rows is the target's normalisation, and the number of their ``population``; ``part`` for weighted frames of
+    a part of the target only, such as its transition states, which are no sample of the whole. ``density`` says
     how ``log_q`` was found (files that say nothing hold exact ones), ``drawing`` what was chosen for the draws other
     than the model's own way (:class:`molgen.models.base.DrawOptions`). ``bias`` is None, or the ``text`` of the bias
     that the draws were pushed by and the ``method``; with ``guided`` log_q is the density of the draws as they are, so
@@ -51,7 +52,7 @@ class EnsembleHeader:
     seed: int | None = None
     bias: Mapping[str, Any] | None = None
     evaluations: Mapping[str, int] = field(default_factory=dict)
-    kind: Literal["model", "equilibrium", "annealed"] = "model"
+    kind: Literal["model", "equilibrium", "annealed", "part"] = "model"
     dim: int = 3
     density: Density = "exact"
     drawing: Mapping[str, Any] = field(default_factory=dict)
@@ -87,6 +88,7 @@ class Ensemble:
     log_q_error: FloatArray | None = None
     population: FloatArray | None = None
     reduced_bias: FloatArray | None = None
+    lineage: FloatArray | None = None
 
     def __post_init__(self) -> None:
         n = len(self.positions)

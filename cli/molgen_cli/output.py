@@ -87,6 +87,14 @@ def print_rate(result: Mapping[str, Any], *, as_json: bool) -> None:
         tables.print_rate(result)
 
 
+def print_transition_states(result: Mapping[str, Any], *, as_json: bool) -> None:
+    """How many transition states were found, what they are worth, and where they lie."""
+    if as_json:
+        print_json(result)
+    else:
+        tables.print_transition_states(result)
+
+
 def print_export(result: Mapping[str, Any], *, as_json: bool) -> None:
     """How many frames were written, what they are worth, and their files."""
     if as_json:

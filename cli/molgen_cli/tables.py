@@ -204,6 +204,29 @@ def print_committor(result: Mapping[str, Any]) -> None:
     if half is not None and half["mean"] is not None:
         found = f"mean {half['mean']:.3f}, spread {half['deviation']:.3f} (at most {half['upper']:.3f})"
         _print_entry(console, "where q is said to be 1/2", f"{found}, {half['points']} configurations")
+    if result.get("mechanism"):
+        _print_mechanism(console, result)
+    if result.get("report"):
+        _print_entry(console, "report", result["report"])
+
+
+def _print_mechanism(console: "Console", result: Mapping[str, Any]) -> None:
+    """What q depends on most, and a formula for it beside the network."""
+    learned = result["mechanism"]
+    table = _table("What q depends on", "variable", "loss without it, nats a shot", "sensitivity")
+    for item in learned["variables"][:6]:
+        loss = f"{_number(item['loss'], 4)} ± {_number(item['loss_error'], 4)}"
+        table.add_row(item["name"], loss, _number(item["sensitivity"], 2))
+    console.print(table)
+    if learned["atoms"]:
+        shares = ", ".join(f"{item['name']} {item['share']:.0%}" for item in learned["atoms"][:6])
+        _print_entry(console, "atoms", shares)
+    formula = learned["formula"]
+    if formula is not None:
+        _print_entry(console, "formula", formula["text"])
+        losses = (formula["log_loss"], result["log_loss"], result["log_loss_floor"], formula["log_loss_constant"])
+        words = "log loss {:.4f} a shot (network {:.4f}, at least {:.4f}, one q for all {:.4f})"
+        _print_entry(console, "its worth", words.format(*losses))
 
 
 def print_rate(result: Mapping[str, Any]) -> None:
@@ -222,6 +245,26 @@ def print_rate(result: Mapping[str, Any]) -> None:
         _print_entry(console, key, f"{result[key]:.4g}" if isinstance(result[key], float) else result[key])
     for note in result["notes"]:
         console.print(f"  - {note}", highlight=False, markup=False, soft_wrap=True)
+
+
+def print_transition_states(result: Mapping[str, Any]) -> None:
+    """Frames near q = 1/2, their effective number and verdict, and the mean of every collective variable there."""
+    console = _console()
+    title = (
+        f"{result['system']}: transition states from {result['a']} to {result['b']}, |q - 1/2| < {result['delta']:g}"
+    )
+    table = _table(title, "variable", "mean", "deviation")
+    for name, item in result["variables"].items():
+        table.add_row(name, *(_number(item[key], 3) for key in ("mean", "deviation")))
+    console.print(table)
+    for key in ("frames", "ess", "share", "mean_q", "uncertainty_q"):
+        value = result[key]
+        _print_entry(console, key, f"{value:.4g}" if isinstance(value, float) else value)
+    console.print(result["verdict"], style=_VERDICT_STYLES[result["verdict"]], highlight=False)
+    for reason in result["reasons"]:
+        console.print(f"  - {reason}", highlight=False, markup=False, soft_wrap=True)
+    _print_entry(console, "files", result["files"])
+    _print_entry(console, "directory", result["directory"])
 
 
 def print_export(result: Mapping[str, Any]) -> None:

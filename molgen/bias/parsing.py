@@ -1,8 +1,12 @@
-"""A bias in one line: ``harmonic(phi, center=60deg, k=50 kJ/mol/rad^2) + linear(rg, slope=2 kT/nm)``."""
+"""A bias in one line: ``harmonic(phi, center=60deg, k=50 kJ/mol/rad^2) + linear(rg, slope=2 kT/nm)``.
+
+A variable is one of the system's, or ``function(path)``: one that stands in a file or directory and is opened by a
+function that whoever parses knows, such as ``committor(c)``.
+"""
 
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,25 +19,45 @@ from molgen.observables.table import build_cvs
 from molgen.settings import nearest_hint
 from molgen.systems.system import System
 
-_TERM = re.compile(r"\s*([A-Za-z][\w-]*)\s*\(([^()]*)\)\s*")
+_TERM = re.compile(r"\s*([A-Za-z][\w-]*)\s*\(((?:[^()]|\([^()]*\))*)\)\s*")
+_CALL = re.compile(r"\s*([A-Za-z][\w-]*)\s*\(([^()]*)\)\s*")
 _EXAMPLE = 'Write, for example, "harmonic(phi, center=60deg, k=50 kJ/mol/rad^2)"; join several with +.'
 
+Functions = Mapping[str, Callable[[str, Path, System], CollectiveVariable]]
+"""Functions by name that open a variable: from what stands in the parentheses, the folder that paths start from and the
+system; ``InputError`` if they cannot. The name of the variable is a text that opens it again from anywhere."""
+NO_FUNCTIONS: Functions = {}
 
-def parse_bias(text: str, system: System, *, folder: Path | None = None) -> SumBias:
+
+def parse_bias(
+    text: str, system: System, *, folder: Path | None = None, functions: Functions = NO_FUNCTIONS
+) -> SumBias:
     """The bias ``text`` describes on the collective variables of ``system``, in kT at its temperature.
 
     Files named in it are relative to ``folder`` (None: where the program runs); their content enters the bias's own
-    ``text``, which needs no file any more.
+    ``text``, which needs no file any more. Variables that one of ``functions`` opens stay in their files.
 
     ``InputError``, one sentence with a remedy, for an unknown bias, variable or parameter, a missing or wrong unit,
     a centre outside the range of its variable, and anything else that cannot be read.
     """
-    terms = [_term(kind, inside, system, folder or Path()) for kind, inside in split_terms(text)]
+    terms = [_term(kind, inside, system, folder or Path(), functions) for kind, inside in split_terms(text)]
     return SumBias(tuple(terms))
 
 
-def find_variable(name: str, system: System) -> CollectiveVariable:
-    """The collective variable ``name`` of ``system``; ``InputError`` with the nearest names if there is none."""
+def find_variable(
+    name: str, system: System, folder: Path | None = None, functions: Functions = NO_FUNCTIONS
+) -> CollectiveVariable:
+    """The collective variable ``name`` of ``system``, or the one that ``function(path)`` opens.
+
+    ``InputError`` with the nearest names if there is none.
+    """
+    if call := _CALL.fullmatch(name):
+        function, inside = call.groups()
+        if function not in functions:
+            if functions:
+                raise InputError(f"There is no variable {function}(...).", nearest_hint(function, functions))
+            raise InputError(f"{name} can bias draws of a model only.", "Give it to molgen sample --bias.")
+        return functions[function](inside.strip(), folder or Path(), system)
     variables = build_cvs(system)
     if name not in variables:
         hint = nearest_hint(name, variables) if variables else "Define it as a [[cv]] in the system.toml first."
@@ -55,17 +79,17 @@ def split_terms(text: str) -> list[tuple[str, str]]:
     raise InputError(f"The bias {text!r} cannot be read.", _EXAMPLE)
 
 
-def _term(kind: str, inside: str, system: System, folder: Path) -> VariableBias:
+def _term(kind: str, inside: str, system: System, folder: Path, functions: Functions) -> VariableBias:
     described = bias_class(kind)
     name, *assignments = (part.strip() for part in inside.split(","))
-    cv = find_variable(name, system)
+    cv = find_variable(name, system, folder, functions)
     source = f"{kind}({name})"
     written = _assignments(assignments, described.PARAMETERS, cv, source)
     written = described.expand(cv, written, system, folder, source)
     parameters = described.PARAMETERS
     values = {key: _value(text, parameters[key], cv, system, f"{source}: {key}") for key, text in written.items()}
     _check(values, parameters, cv, source)
-    listed = [name, *(f"{key}={tidy(written[key])}" for key in parameters if key in written)]
+    listed = [cv.name, *(f"{key}={tidy(written[key])}" for key in parameters if key in written)]
     return described.build(cv, values, f"{kind}({', '.join(listed)})")
 
 

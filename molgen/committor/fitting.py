@@ -6,11 +6,12 @@ import numpy as np
 import torch
 from pydantic import Field, PositiveFloat, PositiveInt
 
-from molgen.arrays import FloatArray, IntArray
+from molgen.arrays import IntArray
 from molgen.committor.likelihood import negative_log_likelihood
 from molgen.committor.model import Committor, CommittorSettings
 from molgen.errors import InputError
 from molgen.observables.boundary import Boundary
+from molgen.observables.rows import Configurations
 from molgen.seeds import child_seed
 from molgen.settings import Settings
 from molgen.shooting.shots import Counts
@@ -31,15 +32,15 @@ class FittingSettings(Settings):
 
 @dataclass(frozen=True, eq=False)
 class FittingData:
-    """Configurations (n, N, D) outside the states with shots decided and their lineage (n,)."""
+    """Configurations (n) outside the states with shots decided and their lineage (n,)."""
 
-    positions: FloatArray
+    positions: Configurations
     reached: IntArray
     decided: IntArray
     lineage: IntArray
 
     @classmethod
-    def of(cls, positions: FloatArray, counts: Counts, lineage: IntArray) -> "FittingData":
+    def of(cls, positions: Configurations, counts: Counts, lineage: IntArray) -> "FittingData":
         """The configurations from which some shot was decided.
 
         ``InputError`` if too few shots are decided, or all had one outcome.
@@ -72,10 +73,9 @@ def fit_committor(boundary: Boundary, data: FittingData, settings: FittingSettin
     """
     generator = torch.Generator().manual_seed(child_seed(seed, "initial"))
     model = Committor(boundary, settings.model, generator)
-    positions = torch.as_tensor(data.positions)
-    model.features.fit(positions)
+    model.features.fit(data.positions)
     with torch.no_grad():
-        features = model.features(positions).float()
+        features = model.features(data.positions).float()
     weight, left_out = _bootstrap(data.lineage, settings.model.members, np.random.default_rng(child_seed(seed, "draw")))
     reached, decided = torch.as_tensor(data.reached).float(), torch.as_tensor(data.decided).float()
     optimiser = torch.optim.AdamW(model.members.parameters(), lr=settings.rate, weight_decay=settings.decay)

@@ -11,13 +11,18 @@ from torch import nn
 from molgen.arrays import FloatArray
 from molgen.committor.features import FeatureKind, Features
 from molgen.observables.boundary import A, B, Boundary
+from molgen.observables.rows import Configurations
 from molgen.settings import Settings
 
 
 class CommittorSettings(Settings):
-    """Shape: ``features``, then ``layers`` hidden layers of ``hidden`` units in each of ``members`` networks."""
+    """Shape: ``features``, then ``layers`` hidden layers of ``hidden`` units in each of ``members`` networks.
+
+    ``variables`` are the collective variables that ``features`` cv takes, all unless given.
+    """
 
     features: FeatureKind = "internal"
+    variables: tuple[str, ...] | None = None
     hidden: PositiveInt = 48
     layers: Annotated[int, Field(ge=0)] = 2
     members: Annotated[int, Field(ge=2)] = 8
@@ -58,29 +63,29 @@ class Committor(nn.Module):
     def __init__(self, boundary: Boundary, settings: CommittorSettings, generator: torch.Generator) -> None:
         super().__init__()
         self.boundary, self.settings = boundary, settings
-        self.features = Features(boundary.system, settings.features)
+        self.features = Features(boundary.system, settings.features, settings.variables)
         self.members = Members(len(self.features.names), settings, generator)
 
-    def member_logits(self, positions: torch.Tensor) -> torch.Tensor:
+    def member_logits(self, positions: Configurations | torch.Tensor) -> torch.Tensor:
         """Logits (m, n), float64, of frames (n, N, D), not pinned; differentiable by autograd."""
         features = self.features(positions).to(self.members.linear.dtype)
         logits: torch.Tensor = self.members(features)
         return logits.double()
 
     @torch.no_grad()
-    def logit(self, positions: FloatArray) -> FloatArray:
+    def logit(self, positions: Configurations) -> FloatArray:
         """z (n,) of frames (n, N, D), −∞ in state a and +∞ in state b."""
-        mean = self.member_logits(torch.as_tensor(positions)).mean(0).numpy()
+        mean = self.member_logits(positions).mean(0).numpy()
         label = self.boundary.assign(positions)
         return np.where(label == A, -np.inf, np.where(label == B, np.inf, mean))
 
-    def probability(self, positions: FloatArray) -> FloatArray:
+    def probability(self, positions: Configurations) -> FloatArray:
         """q (n,) of frames (n, N, D)."""
         from scipy.special import expit
 
         return np.asarray(expit(self.logit(positions)))
 
     @torch.no_grad()
-    def uncertainty(self, positions: FloatArray) -> FloatArray:
+    def uncertainty(self, positions: Configurations) -> FloatArray:
         """Standard deviation (n,) of z over the members."""
-        return self.member_logits(torch.as_tensor(positions)).std(0).numpy()
+        return self.member_logits(positions).std(0).numpy()

@@ -90,6 +90,10 @@ class MolecularChart:
         self.log_order = self.folding.log_order
         self.domain = domain_of(system)
 
+    def column_atoms(self, column: int) -> tuple[int, ...]:
+        """See :meth:`molgen.coordinates.internal.InternalCoordinates.column_atoms`; fixed bonds are no columns."""
+        return self.internal.column_atoms(int(self._kept[column]))
+
     def canonical(self, positions: torch.Tensor) -> torch.Tensor:
         """See :class:`Chart`."""
         return self.folding.canonical(positions)

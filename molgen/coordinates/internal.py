@@ -93,6 +93,20 @@ class InternalCoordinates:
         """Column of ``y`` that holds the torsion (or phase) of ``leader``."""
         return self.n_bonds + self.n_angles + int(np.flatnonzero(self.atoms == leader)[0])
 
+    def column_atoms(self, column: int) -> tuple[int, ...]:
+        """The atoms whose bond (2), angle (3) or torsion (4) stands in ``column``; a follower's fourth is its leader.
+
+        Of an atom in line they are those of the angle and the torsion that it would have.
+        """
+        rows, (first, second, third) = self.zmatrix.placements, self.zmatrix.root
+        if column < self.n_bonds:
+            return [(first, second), (second, third), *((p.atom, p.bond) for p in rows)][column]
+        if column < self.n_bonds + self.n_angles:
+            angles = [(first, second, third), *((p.atom, p.bond, p.angle) for p in rows)]
+            return angles[column - self.n_bonds]
+        p = rows[column - self.n_bonds - self.n_angles]
+        return (p.atom, p.bond, p.angle, p.torsion if p.leader == p.atom else p.leader)
+
     @property
     def displacement_columns(self) -> list[int]:
         """Columns of ``y`` that hold u and v of atoms in line."""

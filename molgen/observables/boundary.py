@@ -10,6 +10,7 @@ import numpy as np
 from molgen.arrays import FloatArray, IntArray
 from molgen.errors import InputError
 from molgen.observables.compiled import compile_condition, compile_variable
+from molgen.observables.rows import Configurations, VariableRows
 from molgen.observables.states import StateSet, states_of
 from molgen.observables.table import build_cv
 from molgen.observables.where import OTHERWISE
@@ -88,9 +89,20 @@ class Boundary:
 
         return where_is
 
-    def assign(self, positions: FloatArray) -> IntArray:
-        """The states A, B or NEITHER (n,) of frames (n, N, D); a frame with a variable that is NaN is in neither."""
-        values = self._values(positions)
+    @property
+    def needed(self) -> tuple[str, ...]:
+        """The collective variables that tell the states apart."""
+        return tuple(section.name for section in self._sections)
+
+    def assign(self, positions: Configurations) -> IntArray:
+        """The states A, B or NEITHER (n,) of frames (n, N, D), or of rows with all variables that are :attr:`needed`.
+
+        A frame with a variable that is NaN is in neither.
+        """
+        if isinstance(positions, VariableRows):
+            values = {name: positions.values[name] for name in self.needed}
+        else:
+            values = self._values(positions)
         labels = np.full(len(positions), NEITHER, dtype=np.int64)
         free = np.ones(len(positions), dtype=np.bool_)
         for column in values.values():

@@ -1,31 +1,16 @@
-"""The one-file report: composes words, tables and figures into offline HTML and writes it atomically."""
+"""The report of an ensemble: composes words, tables and figures into one page of offline HTML."""
 
-import os
-import tempfile
 from collections.abc import Mapping
-from dataclasses import dataclass
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-from molgen.errors import InputError
 from molgen.reports import ensemble_tables as tables_of_ensembles
 from molgen.reports import tables as make
-from molgen.reports.canvas import Figure
 from molgen.reports.data import ReportData
+from molgen.reports.page import Headline, Section, render_page, write_page
 from molgen.reports.restraint_tables import restraint_lead, restraint_tables
 from molgen.reports.target_tables import target_lead, target_tables
 from molgen.reports.wording import VERDICT_MEANING, estimate_name, summary
-
-
-@dataclass(frozen=True)
-class Section:
-    """A heading with what stands under it; empty parts are left out, an empty section altogether."""
-
-    title: str
-    lead: str = ""
-    tables: tuple[make.Table, ...] = ()
-    figures: tuple[Figure, ...] = ()
 
 
 def write_report(data: ReportData, path: Path) -> None:
@@ -33,27 +18,21 @@ def write_report(data: ReportData, path: Path) -> None:
 
     The file appears whole or not at all (temporary file, fsync, rename). ``InputError`` if it cannot be written.
     """
-    _write_atomically(path, render_report(data).encode("utf-8"))
+    write_page(render_report(data), path)
 
 
 def render_report(data: ReportData) -> str:
     """The report's HTML text; equal data give equal text."""
-    import jinja2
-
-    environment = jinja2.Environment(
-        autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    )
-    source = files("molgen.reports").joinpath("template.html.j2").read_text(encoding="utf-8")
     verdict = str(data.result["verdict"])
-    return environment.from_string(source).render(
+    return render_page(
+        kind="a reweighted Boltzmann ensemble",
         system=str(data.result.get("system", "ensemble")),
         version=str(data.result.get("molgen", "")),
-        verdict=verdict,
-        meaning=VERDICT_MEANING[verdict],
+        headline=Headline(verdict, verdict, VERDICT_MEANING[verdict]),
         reasons=[str(reason) for reason in data.result.get("reasons") or ()],
         estimates=_doubted_estimates(data.result),
         summary=summary(data.result),
-        sections=[section for section in _sections(data) if section.lead or section.tables or section.figures],
+        sections=_sections(data),
     )
 
 
@@ -161,21 +140,3 @@ def _provenance(data: ReportData) -> dict[str, Any]:
     """What was handed in (else the result's own), after the seed and the platform."""
     basics = {name: data.result[name] for name in ("seed", "platform") if data.result.get(name) is not None}
     return {**basics, **(data.provenance or data.result.get("provenance") or {})}
-
-
-def _write_atomically(path: Path, content: bytes) -> None:
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    except OSError as error:
-        raise InputError(f"The report {path} cannot be written.", f"{error.strerror}.") from error
-    try:
-        with os.fdopen(descriptor, "wb") as stream:
-            stream.write(content)
-            stream.flush()
-            os.fsync(stream.fileno())
-        os.chmod(name, 0o644)
-        os.replace(name, path)
-    except OSError as error:
-        Path(name).unlink(missing_ok=True)
-        raise InputError(f"The report {path} cannot be written.", f"{error.strerror}.") from error

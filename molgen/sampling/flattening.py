@@ -12,6 +12,7 @@ import math
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -21,7 +22,7 @@ from molgen import seeds
 from molgen.arrays import FloatArray
 from molgen.bias.base import SumBias
 from molgen.bias.grid import levelling
-from molgen.bias.parsing import find_variable, parse_bias
+from molgen.bias.parsing import NO_FUNCTIONS, Functions, find_variable, parse_bias
 from molgen.bias.quantities import parse_quantity
 from molgen.energies.base import Energy
 from molgen.errors import InputError, PartialError
@@ -33,8 +34,9 @@ from molgen.settings import Settings
 from molgen.systems.system import System
 from molgen.weights import normalised
 
-_SHORT = re.compile(r"auto:\s*([^\s,()+]+)")
-_LONG = re.compile(r"auto\s*\(\s*([^\s,()]+)\s*(?:,\s*max\s*=\s*([^,()]+))?\)")
+_VARIABLE = r"([^\s,()+]+(?:\([^()]*\))?)"
+_SHORT = re.compile(rf"auto:\s*{_VARIABLE}")
+_LONG = re.compile(rf"auto\s*\(\s*{_VARIABLE}\s*(?:,\s*max\s*=\s*([^,()]+))?\)")
 MIN_EFFECTIVE = 3.0
 """Kish's number of effective draws that a bin and half of its neighbours need for their free energy to be known."""
 BASIN_DEPTH = 1.0
@@ -71,7 +73,9 @@ class Flattened:
     rounds: int
 
 
-def parse_auto(line: str, system: System) -> AutoBias | None:
+def parse_auto(
+    line: str, system: System, folder: Path | None = None, functions: Functions = NO_FUNCTIONS
+) -> AutoBias | None:
     """``auto:phi`` or ``auto(phi, max=8 kT)``; None for a line that is something else.
 
     ``InputError`` for a variable that the system has not, a maximum that is none, or ``auto`` beside other terms.
@@ -82,7 +86,7 @@ def parse_auto(line: str, system: System) -> AutoBias | None:
     match = _SHORT.fullmatch(text) or _LONG.fullmatch(text)
     if match is None:
         raise InputError(f"The bias {text!r} cannot be read.", "Write auto:phi or auto(phi, max=8 kT), alone.")
-    cv = find_variable(match.group(1), system)
+    cv = find_variable(match.group(1), system, folder, functions)
     given = match.group(2) if match.re is _LONG else None
     if given is None:
         return AutoBias(cv, None, f"auto:{cv.name}")
@@ -102,6 +106,7 @@ def flatten(
     seed: int,
     progress: Progress = silent,
     interruption: Interruption | None = None,
+    functions: Functions = NO_FUNCTIONS,
 ) -> Flattened:
     """The bias that levels the target's profile along ``auto.cv``; ``model`` draws first, then ``push(bias, round)``.
 
@@ -122,7 +127,7 @@ def flatten(
             )
         most = auto.most if auto.most is not None else default_height(free, auto.cv.periodic)
         line = _line(auto.cv, centres, free, most)
-        found = Flattened(parse_bias(line, system), most, round_ + 1)
+        found = Flattened(parse_bias(line, system, functions=functions), most, round_ + 1)
         figures = {"known": float(known.mean()), "highest": float(np.nanmax(free))}
         progress(ProgressEvent("profile", round_ + 1, settings.rounds, "rounds", figures))
         if known.all() or float(np.nanmax(free)) >= most or auto.most is None or round_ + 1 == settings.rounds:

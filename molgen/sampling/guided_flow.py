@@ -12,7 +12,7 @@ import torch
 from torch import nn
 
 from molgen.bias.base import SumBias
-from molgen.bias.parsing import parse_bias
+from molgen.bias.parsing import NO_FUNCTIONS, Functions, parse_bias
 from molgen.errors import InputError
 from molgen.models.base import DrawOptions, Draws
 from molgen.models.continuous import ContinuousFlow
@@ -143,7 +143,10 @@ def bias_record(bias: SumBias, settings: GuidanceSettings) -> dict[str, Any]:
     return {"text": bias.text, "method": GUIDED, "guidance": settings.model_dump()}
 
 
-def model_of_record(model: object, record: Mapping[str, Any], system: System, source: str) -> GuidedMixture:
+def model_of_record(
+    model: object, record: Mapping[str, Any], system: System, source: str, functions: Functions = NO_FUNCTIONS
+) -> GuidedMixture:
     """The model that drew an ensemble with this :func:`bias_record`; see :mod:`molgen.sampling.methods`."""
     settings = GuidanceSettings.parse(dict(record.get("guidance", {})), source=source)
-    return GuidedMixture(guided_flow(model, parse_bias(str(record.get("text")), system), settings))
+    bias = parse_bias(str(record.get("text")), system, functions=functions)
+    return GuidedMixture(guided_flow(model, bias, settings))

@@ -19,6 +19,7 @@ import numpy as np
 import torch
 from pydantic import Field, PositiveInt
 
+from molgen.bias.parsing import NO_FUNCTIONS, Functions
 from molgen.errors import InputError
 from molgen.models.base import Draws
 from molgen.models.spline_flow import SplineFlow
@@ -158,8 +159,13 @@ def latent_record(text: str, proposal: LatentProposal, settings: LatentSettings)
     }
 
 
-def model_of_record(model: object, record: Mapping[str, Any], system: System, source: str) -> LatentProposal:
-    """The model that drew an ensemble with this :func:`latent_record`; see :mod:`molgen.sampling.methods`."""
+def model_of_record(
+    model: object, record: Mapping[str, Any], system: System, source: str, functions: Functions = NO_FUNCTIONS
+) -> LatentProposal:
+    """The model that drew an ensemble with this :func:`latent_record`; see :mod:`molgen.sampling.methods`.
+
+    The bias itself is not needed.
+    """
     flow = checked_flow(model)
     try:
         share = float(record["base_share"])

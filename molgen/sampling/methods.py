@@ -9,6 +9,7 @@ import importlib
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
+from molgen.bias.parsing import NO_FUNCTIONS, Functions
 from molgen.errors import InputError
 from molgen.systems.system import System
 
@@ -57,9 +58,14 @@ def check_record(record: Mapping[str, Any], source: str) -> None:
         )
 
 
-def model_of_record(model: object, record: Mapping[str, Any], system: System, source: str) -> PushedModel:
-    """What drew an ensemble with this ``record`` of a bias, from the plain ``model``; see :func:`check_record`."""
+def model_of_record(
+    model: object, record: Mapping[str, Any], system: System, source: str, functions: Functions = NO_FUNCTIONS
+) -> PushedModel:
+    """What drew an ensemble with this ``record`` of a bias, from the plain ``model``; see :func:`check_record`.
+
+    ``functions`` open variables of the bias that are none of the system's.
+    """
     check_record(record, source)
     module, _, function = METHODS[record["method"]].partition(":")
     build = getattr(importlib.import_module(module), function)
-    return cast(PushedModel, build(model, record, system, source))
+    return cast(PushedModel, build(model, record, system, source, functions))

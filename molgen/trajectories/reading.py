@@ -117,6 +117,8 @@ def _read_hdf5(path: Path, system: System, stride: int, kind: FrameKind) -> Fram
     if header.get("kind") == "annealed" and header.get("bias") is not None:
         message = f"The weights in {path} are those of a biased target."
         raise InputError(message, "Run molgen reweight first, which takes the bias back.")
+    if header.get("kind") == "part":  # with the weights of the target, but no sample of the whole
+        kind = "explore"
     temperature = np.full(n, float(header.get("temperature_k", system.temperature_k)))
     _check_origin(header, system, str(path))
     used = None

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from molgen.workflows.shooting import ShootingResult, ShootingSettings, plan_shooting, shoot
     from molgen.workflows.simulation import SimulationResult, plan_simulation, simulate
     from molgen.workflows.training import TrainingResult, plan_training, train, training_settings
+    from molgen.workflows.transition_ensemble import TransitionStatesResult, transition_ensemble
 
 _MODULES = {
     "initialisation": ("init", "InitResult"),
@@ -49,6 +50,7 @@ _MODULES = {
     "committor_run": ("run_committor", "plan_committor_run"),
     "committor_fitting": ("fit", "FitResult", "FittingSettings"),
     "committor_evaluation": ("evaluate_committor", "CommittorEvaluation"),
+    "transition_ensemble": ("transition_ensemble", "TransitionStatesResult"),
     "evaluation": ("evaluate", "EvaluationResult", "plan_evaluation"),
     "exporting": ("export", "ExportResult", "plan_export"),
     "conformer_export": ("conformers", "ConformersResult", "plan_conformers"),
@@ -83,6 +85,7 @@ __all__ = [
     "SimulationSettings",
     "TrainingResult",
     "TrainingSettings",
+    "TransitionStatesResult",
     "check",
     "committor_rate",
     "conformers",
@@ -110,6 +113,7 @@ __all__ = [
     "simulate",
     "train",
     "training_settings",
+    "transition_ensemble",
 ]
 
 

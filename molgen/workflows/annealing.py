@@ -5,7 +5,6 @@ from typing import Any, cast
 
 import numpy as np
 
-from molgen.bias.parsing import parse_bias
 from molgen.bias.reading import bias_line
 from molgen.energies.factory import open_energy
 from molgen.engines.executors import open_executor
@@ -22,6 +21,7 @@ from molgen.sampling.latent_target import LatentMap, LatentTarget
 from molgen.sampling.populations import KeptPopulation, anneal_populations, remove_populations
 from molgen.systems.record import system_record
 from molgen.weights import effective_count, log_mean_exp
+from molgen.workflows.bias_functions import FUNCTIONS, read_bias
 
 ANNEALED = "annealed"
 MIN_PARTICLES = 20
@@ -49,12 +49,12 @@ def check_annealing(loaded: LoadedModel, n: int, bias: str | None, settings: Ann
     if bias is None:
         return None
     text, folder = bias_line(bias)
-    if parse_auto(text, loaded.system) is not None:
+    if parse_auto(text, loaded.system, folder, FUNCTIONS) is not None:
         raise UsageError(
             f"{text} has to be found first, which annealing does not do.",
             "Draw with --method auto, or give a grid(...) of a reweighted profile.",
         )
-    return parse_bias(text, loaded.system, folder=folder).text
+    return read_bias(text, loaded.system, folder=folder).text
 
 
 def plan_annealing(loaded: LoadedModel, n: int, bias: str | None, settings: AnnealingSettings) -> dict[str, Any]:
@@ -95,7 +95,7 @@ def anneal(
     run to the same particles. ``InputError`` if the target is out of reach, ``InterruptedRunError`` between two
     populations.
     """
-    pushed = parse_bias(bias, loaded.system) if bias is not None else None
+    pushed = read_bias(bias, loaded.system) if bias is not None else None
     with open_executor(workers) as executor:
         energy = open_energy(loaded.system, executor=executor, platform=platform, temperature_k=loaded.temperature_k)
         directory.record(platform=energy.platform)

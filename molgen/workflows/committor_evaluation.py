@@ -16,9 +16,12 @@ from molgen.committor.pairs import pair_correlation
 from molgen.committor.spread import histogram_test
 from molgen.errors import InputError, UsageError
 from molgen.files import to_plain
+from molgen.observables.rows import VariableRows
 from molgen.rundir import RunDirectory, configuration_hash, read_manifest
 from molgen.systems.system import System
 from molgen.workflows.committor_fitting import KIND as COMMITTOR
+from molgen.workflows.committor_mechanism import mechanism
+from molgen.workflows.committor_report import report_committor
 from molgen.workflows.shot_data import RUN, ShotData, open_shots
 
 KIND = "committor-evaluation"
@@ -31,7 +34,7 @@ MAX_SLOPE_ERROR = 0.5
 
 @dataclass(frozen=True)
 class CommittorEvaluation:
-    """The run directory and what stands in its evaluation.json."""
+    """The run directory and what stands in its evaluation.json, with the path of the ``report``."""
 
     directory: Path
     record: Mapping[str, Any]
@@ -52,7 +55,8 @@ def evaluate_committor(
     """Judge ``committor`` by ``shots`` (what :func:`molgen.workflows.shot_data.open_shots` reads) it was not fitted to.
 
     Log loss beside its floor, Brier score, reliability diagram with Wilson's intervals, recalibration with errors that
-    know how alike shots of a configuration are, and the histogram test at q̂ = ½. Without ``shots`` a committor of
+    know how alike shots of a configuration are, the histogram test at q̂ = ½, and the mechanism: the variables that q̂
+    depends on and a sparse formula. All of it stands in a report too. Without ``shots`` a committor of
     ``committor run`` is judged by those that run kept for it. ``InputError`` for shots of another dynamics or other
     states, and for those the committor was fitted to; ``UsageError`` if there are none to judge by.
     """
@@ -68,12 +72,15 @@ def evaluate_committor(
     with RunDirectory.open(output, kind=KIND, config=config, seed=seed) as run:
         record = run.read_json(RESULT) if run.complete else None
         if record is None:
-            record = to_plain(judge(model, data, run.seed))
+            record = to_plain(judge(model, data, run.seed) | {"mechanism": mechanism(model, data, run.seed)})
             run.write_json(RESULT, record)
-            run.finish({key: record[key] for key in ("calibrated", "log_loss", "slope", "ece")})
+            summary = {key: record[key] for key in ("calibrated", "log_loss", "slope", "ece")}
+            run.finish(summary, artifacts=[RESULT])
             record = run.read_json(RESULT)
-    assert record is not None
-    return CommittorEvaluation(Path(output), record)
+        assert record is not None
+        # Written anew every time: rates may have come since.
+        report = report_committor(loaded, data, record, Path(committor), Path(shots), run.path)
+    return CommittorEvaluation(Path(output), record | {"report": str(report)})
 
 
 def _check(loaded: LoadedCommittor, data: ShotData, committor: Path, shots: Path) -> None:
@@ -83,6 +90,15 @@ def _check(loaded: LoadedCommittor, data: ShotData, committor: Path, shots: Path
             f"The shots in {shots} are of another {' and '.join(differing)} than the committor.",
             "A committor belongs to its dynamics and states: fit one to shots of these.",
         )
+    if isinstance(data.positions, VariableRows):
+        wanted = loaded.model.features.variables
+        missing = [name for name in wanted or () if name not in data.positions.values]
+        if wanted is None or missing:
+            what = "all coordinates" if wanted is None else missing[0]
+            raise InputError(
+                f"The committor is a function of {what}, which {shots} does not hold.",
+                "Give structures (NPZ), or fit a committor to variables.",
+            )
     manifest = read_manifest(committor)
     if manifest.kind != RUN and read_manifest(committor, COMMITTOR).config["source"] == data.source:
         raise InputError(

@@ -11,6 +11,7 @@ from molgen.committor.fitting import FittingData, FittingSettings, fit_committor
 from molgen.committor.likelihood import fidelity
 from molgen.committor.pairs import pair_correlation
 from molgen.files import to_plain
+from molgen.observables.rows import VariableRows
 from molgen.progress import Progress, ProgressEvent, silent
 from molgen.rundir import RunDirectory, configuration_hash
 from molgen.systems.system import System
@@ -64,6 +65,9 @@ def fit(
     settings = settings or FittingSettings()
     data = open_shots(Path(source), system, a, b)
     rows = FittingData.of(data.positions, data.counts, data.lineage)
+    notes: tuple[str, ...] = ()
+    if isinstance(data.positions, VariableRows):
+        settings, notes = _of_variables(settings, data.positions), ("q is a function of the variables in the file.",)
     config = {
         "source": data.source,
         "dynamics": data.record,
@@ -81,7 +85,7 @@ def fit(
         if data.shots is not None:
             measured = pair_correlation(data.shots, model.probability(data.positions)).correlation
             correlation = measured if np.isfinite(measured) else None
-        notes = (f"{undecided} undecided shots were left out.",) if undecided else ()
+        notes += (f"{undecided} undecided shots were left out.",) if undecided else ()
         digest = save_committor(run.path, model, data.record, to_plain({"fidelity": asdict(found), "notes": notes}))
         result = FitResult(
             directory=run.path,
@@ -104,3 +108,9 @@ def fit(
         run.finish(result.to_json())
         progress(ProgressEvent("fit", 1, 1))
     return result
+
+
+def _of_variables(settings: FittingSettings, rows: VariableRows) -> FittingSettings:
+    """``settings`` for a committor of just the variables that are known."""
+    model = settings.model.model_copy(update={"features": "cv", "variables": tuple(rows.values)})
+    return settings.model_copy(update={"model": model})

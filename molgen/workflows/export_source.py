@@ -32,6 +32,7 @@ class ExportSource:
     ``bias``). ``log_weight`` (n,) is None
     unless weighted; ``usable`` (n,) marks rows that are frames of the molecule; ``label`` (n,) indexes ``states``.
     ``variables`` are the collective variables (n,). ``slice`` gives positions. ``independent`` is True for draws.
+    ``population`` (n,) is that of annealed particles, else None.
     """
 
     kind: str
@@ -47,6 +48,7 @@ class ExportSource:
     reasons: tuple[str, ...] = ()
     independent: bool = True
     bias: str | None = None
+    population: IntArray | None = None
 
     @property
     def n(self) -> int:
@@ -62,7 +64,7 @@ class ExportSource:
 
 
 def open_source(path: Path, ensemble: Path | None = None) -> ExportSource:
-    """What ``path`` holds: the directory of a reweight, sample or simulate run, or an ensemble file.
+    """What ``path`` holds: the directory of a reweight, sample, simulate or transition-states run, or an ensemble file.
 
     ``ensemble`` says where a reweighting's draws are, if they were moved. ``InputError`` for anything else.
     """
@@ -71,7 +73,7 @@ def open_source(path: Path, ensemble: Path | None = None) -> ExportSource:
     manifest = read_manifest(path)
     if manifest.kind == "reweight":
         return _reweighting(path, manifest, ensemble)
-    if manifest.kind == "sample":
+    if manifest.kind in ("sample", "transition-states"):
         return _ensemble(EnsembleReader(path / "ensemble.h5"))
     if manifest.kind == "simulate":
         return _dynamics(path, manifest)
@@ -106,6 +108,7 @@ def _reweighting(path: Path, manifest: Manifest, ensemble: Path | None) -> Expor
         lambda start, stop: reader.slice(start, stop).positions,
         str(record["verdict"]),
         tuple(record["reasons"]),
+        population=_population(reader),
     )
 
 
@@ -176,7 +179,12 @@ def _ensemble(reader: EnsembleReader) -> ExportSource:
         joined,
         lambda start, stop: reader.slice(start, stop).positions,
         independent=reader.header.kind == "model",
+        population=_population(reader),
     )
+
+
+def _population(reader: EnsembleReader) -> IntArray | None:
+    return np.asarray(reader.column("population"), dtype=np.int64) if "population" in reader.columns else None
 
 
 def _dynamics(path: Path, manifest: Manifest) -> ExportSource:

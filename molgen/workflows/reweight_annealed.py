@@ -17,7 +17,6 @@ from molgen import seeds, weights
 from molgen.analysis.intervals import WeightedRows, plain_interval
 from molgen.arrays import FloatArray
 from molgen.bias.base import SumBias
-from molgen.bias.parsing import parse_bias
 from molgen.energies.base import Energy
 from molgen.energies.factory import open_energy
 from molgen.engines.executors import open_executor
@@ -42,6 +41,7 @@ from molgen.reweighting.verdict import Evidence
 from molgen.rundir import RunDirectory, sha256_file
 from molgen.systems.record import system_from_record
 from molgen.systems.system import System
+from molgen.workflows.bias_functions import read_bias
 from molgen.workflows.reweight_audit import audit_domain
 from molgen.workflows.reweight_conclusion import Weighed, conclude, coverage_of
 from molgen.workflows.reweight_model import ensemble_file, find_model
@@ -102,7 +102,7 @@ def _bias(reader: EnsembleReader, system: System) -> SumBias | None:
     for name in needed:
         if name not in reader.columns or len(reader) == 0:
             raise InputError(f"{reader.path} has no annealed particles with a {name}.", "Draw them anew.")
-    return None if reader.header.bias is None else parse_bias(str(reader.header.bias.get("text")), system)
+    return None if reader.header.bias is None else read_bias(str(reader.header.bias.get("text")), system)
 
 
 def _weigh(

@@ -67,8 +67,9 @@ def _as_drawn(loaded: "LoadedModel", header: EnsembleHeader, source: Path) -> "L
         model = model.with_options(DrawOptions(steps=drawn.steps, temperature_k=drawn.temperature_k))
     if header.kind == "model" and header.bias is not None:
         from molgen.sampling.methods import model_of_record
+        from molgen.workflows.bias_functions import FUNCTIONS
 
-        model = model_of_record(model, header.bias, loaded.system, str(source))
+        model = model_of_record(model, header.bias, loaded.system, str(source), FUNCTIONS)
     return loaded if model is loaded.model else replace(loaded, model=model)
 
 

@@ -119,6 +119,10 @@ def _weigh(request: ReweightRequest) -> Mapping[str, Any]:
             "Give it together with other ensembles, or compare with it by --reference.",
         )
     kind: str = EnsembleReader(ensemble_file(path)).header.kind
+    if kind == "part":
+        raise InputError(
+            f"{path} holds a part of an ensemble, whose weights are known already.", "Reweight the whole ensemble."
+        )
     if kind == "annealed":
         _check_own_target(request)
         return _annealed(request)

@@ -7,7 +7,6 @@ from typing import Any
 
 from molgen import seeds
 from molgen.bias.base import SumBias
-from molgen.bias.parsing import parse_bias
 from molgen.bias.reading import bias_line
 from molgen.energies.factory import open_energy
 from molgen.engines.executors import open_executor
@@ -26,6 +25,7 @@ from molgen.sampling.latent_proposal import LATENT, LatentSettings, checked_flow
 from molgen.sampling.methods import METHODS, PushedModel, model_of_record
 from molgen.settings import Settings, nearest_hint
 from molgen.systems.system import System
+from molgen.workflows.bias_functions import FUNCTIONS, check_smooth, read_bias
 
 AUTO = "auto"
 RECORD = "bias.json"
@@ -99,11 +99,13 @@ def plan_bias(
             raise UsageError(f"--method {method} has no bias to apply.", 'Give --bias "harmonic(...)", or no --method.')
         return BiasPlan(model)
     text, folder = bias_line(given)
-    bias: SumBias | AutoBias = parse_auto(text, system) or parse_bias(text, system, folder=folder)
+    bias: SumBias | AutoBias = parse_auto(text, system, folder, FUNCTIONS) or read_bias(text, system, folder=folder)
     notes: tuple[str, ...] = ()
     if method == AUTO:
         method = GUIDED if isinstance(model, ContinuousFlow) else LATENT
         notes = (f"Method {method}: {_REASONS[method]}.",)
+    if method == GUIDED:
+        check_smooth([bias.cv] if isinstance(bias, AutoBias) else [term.cv for term in bias.terms])
     if method == GUIDED and isinstance(bias, SumBias):
         settings = by_method[GUIDED]
         assert isinstance(settings, GuidanceSettings)
@@ -132,7 +134,7 @@ def push(
         found = _found(plan, loaded, run.seed, workers, platform, progress, interruption)
         write_atomically(path, json_bytes(found))
     kept = json.loads(path.read_bytes())
-    model = model_of_record(plan.model, kept["record"], loaded.system, str(path))
+    model = model_of_record(plan.model, kept["record"], loaded.system, str(path), FUNCTIONS)
     return Pushed(model, kept["record"], tuple(kept["notes"]), int(kept["evaluations"]))
 
 
@@ -175,11 +177,14 @@ def _flattened(
     def pushed(bias: SumBias, round_: int) -> PushedModel:
         own = seeds.child_seed(seed, "flattening", round_)
         record, _ = _record(plan, bias, loaded.system, own, progress, interruption)
-        return model_of_record(plan.model, record, loaded.system, "auto")
+        return model_of_record(plan.model, record, loaded.system, "auto", FUNCTIONS)
 
     with open_executor(workers) as executor:
         energy = open_energy(loaded.system, executor=executor, platform=platform, temperature_k=loaded.temperature_k)
-        found = flatten(plan.model, loaded.system, auto, energy, pushed, plan.flattening, seed, progress, interruption)
+        settings = plan.flattening
+        found = flatten(
+            plan.model, loaded.system, auto, energy, pushed, settings, seed, progress, interruption, FUNCTIONS
+        )
         return found, energy.counter.sampling
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from molgen.arrays import FloatArray, IntArray
+from molgen.committor.transition_states import FrameOrigin
 from molgen.errors import InputError
 from molgen.models.temperature import ROUNDING_K
 from molgen.rundir import MANIFEST, read_manifest
@@ -20,6 +21,10 @@ from molgen.workflows.frames import open_frames
 LEDGER = "shots"
 COMMITTOR_RUN = "committor-run"
 """The kind of a ``committor run``."""
+_REASONS = {
+    "explore": "explore frames cover the states, or a part of the target only",
+    "umbrella": "umbrella frames follow a bias",
+}
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,12 +32,15 @@ class ShootingFrames:
     """Frames (n, N, D) inside the domain, their weights (n,) where they have any, and their lineage (n,).
 
     ``unweighted`` says why averages over them are none over the Boltzmann distribution; None where they are.
+    ``origin`` says what a lineage is. ``refused`` are the reasons for which the weights must not be believed.
     """
 
     positions: FloatArray
     log_weight: FloatArray | None
     lineage: IntArray
     unweighted: str | None
+    origin: FrameOrigin = "dynamics"
+    refused: tuple[str, ...] = ()
 
 
 def shooting_frames(paths: Sequence[Path], system: System, reading: ReadingOptions) -> ShootingFrames:
@@ -50,7 +58,7 @@ def shooting_frames(paths: Sequence[Path], system: System, reading: ReadingOptio
         frames = open_frames(paths, system, reading).frames
         reason = None
         if frames.kind != "equilibrium":
-            reason = "explore frames cover the states" if frames.kind == "explore" else "umbrella frames follow a bias"
+            reason = _REASONS[frames.kind]
         elif any(abs(t - system.temperature_k) > ROUNDING_K for t in frames.temperatures):
             reason = f"frames of {frames.temperatures[0]:g} K are none of {system.temperature_k:g} K"
         positions = np.asarray(frames.positions, dtype=np.float64)
@@ -68,7 +76,10 @@ def shooting_frames(paths: Sequence[Path], system: System, reading: ReadingOptio
     reason = "draws of a model have its density" if weight is None else None
     if weight is not None and abs(source.temperature_k - system.temperature_k) > ROUNDING_K:
         reason = f"weights for {source.temperature_k:g} K are none for {system.temperature_k:g} K"
-    return ShootingFrames(positions[rows], weight, rows.astype(np.int64), reason)
+    refused = source.reasons or ("no reason is given",) if source.verdict == "refused" else ()
+    if source.population is not None:  # particles of a population share ancestors
+        return ShootingFrames(positions[rows], weight, source.population[rows], reason, "populations", refused)
+    return ShootingFrames(positions[rows], weight, rows.astype(np.int64), reason, "draws", refused)
 
 
 def _of_run(path: Path, system: System) -> ShootingFrames:

@@ -12,6 +12,7 @@ from molgen.dynamics.passage_factory import dynamics_record
 from molgen.errors import InputError
 from molgen.files import sha256_file
 from molgen.observables.boundary import NEITHER, Boundary
+from molgen.observables.rows import Configurations
 from molgen.rundir import MANIFEST, read_manifest
 from molgen.shooting.ledger import Ledger
 from molgen.shooting.points import ShootingPoints
@@ -21,6 +22,7 @@ from molgen.systems.system import System
 from molgen.trajectories.checks import check_positions
 from molgen.workflows.shooting import KIND as SHOOT
 from molgen.workflows.shooting import LEDGER, chosen_states
+from molgen.workflows.shot_table import read_shot_table
 
 RUN = "committor-run"
 """The kind of a ``committor run``."""
@@ -35,7 +37,7 @@ class ShotData:
 
     boundary: Boundary
     record: dict[str, Any]
-    positions: FloatArray
+    positions: Configurations
     counts: Counts
     lineage: IntArray
     shots: Shots | None
@@ -49,24 +51,31 @@ class ShotData:
 
 
 def open_shots(source: Path, system: System | None, a: str | None, b: str | None, *, judging: bool = False) -> ShotData:
-    """The shots in ``source``: the directory of a ``committor shoot`` or ``run`` run, or an NPZ file.
+    """The shots in ``source``: the directory of a ``committor shoot`` or ``run`` run, or an NPZ or CSV file.
 
     Of a ``committor run`` those that were kept for ``judging`` or those that were not.
 
-    Such a file has ``positions`` (n, N, D) in nm, ``S`` and ``K`` (n,): S of K shots from each reached ``b``, and may
-    have ``lineage`` (n,); ``system`` and its states ``a`` and ``b`` say whose they are. ``InputError`` for anything
-    else, labels outside 0 ≤ S ≤ K, structures of another molecule, in ångström, or inside a state.
+    Such a file has ``S`` and ``K`` (n,): S of K shots from each configuration reached ``b``, and may have ``lineage``
+    (n,); ``system`` and its states ``a`` and ``b`` say whose they are. NPZ has ``positions`` (n, N, D) in nm, CSV
+    columns of collective variables or coordinates (:func:`molgen.workflows.shot_table.read_shot_table`).
+
+    ``InputError`` for anything else, labels outside 0 ≤ S ≤ K, structures of another molecule, in ångström, or inside a
+    state.
     """
     if source.is_dir():
         return _from_ledger(source, judging)
-    if source.suffix != ".npz" or not source.is_file():
+    if source.suffix not in (".npz", ".csv") or not source.is_file():
         raise InputError(
-            f"{source} is neither the directory of a shooting run nor an NPZ file.",
-            "Give the -o of molgen committor shoot, or a file with positions, S and K.",
+            f"{source} is neither the directory of a shooting run nor an NPZ or CSV file.",
+            "Give the -o of molgen committor shoot, or a file with configurations, S and K.",
         )
     if system is None:
         raise InputError(f"{source} does not say what molecule it is of.", "Give --system.")
-    return _from_file(source, system, chosen_states(system, a, b))
+    boundary = chosen_states(system, a, b)
+    if source.suffix == ".csv":
+        table = read_shot_table(source, boundary)
+        return _labelled(source, boundary, table.rows, table.reached, table.shots, table.lineage)
+    return _from_file(source, system, boundary)
 
 
 def _from_ledger(source: Path, judging: bool) -> ShotData:
@@ -112,24 +121,28 @@ def _from_file(source: Path, system: System, boundary: Boundary) -> ShotData:
             f"{shape[1]}).",
             "Give structures of this system.",
         )
-    reached, shot = (np.asarray(content[name]) for name in ("S", "K"))
-    if reached.shape != (len(positions),) or shot.shape != (len(positions),):
-        raise InputError(
-            f"{source} has {len(positions)} structures but other numbers of S or K.", "Give one a structure."
-        )
+    lineage = np.asarray(content.get("lineage", np.arange(len(positions))), dtype=np.int64)
+    check_positions(positions, system, str(source))
+    return _labelled(source, boundary, positions, np.asarray(content["S"]), np.asarray(content["K"]), lineage)
+
+
+def _labelled(
+    source: Path, boundary: Boundary, rows: Configurations, reached: FloatArray, shot: FloatArray, lineage: IntArray
+) -> ShotData:
+    """``reached`` of ``shot`` shots from ``rows``; ``InputError`` for labels that cannot be, and rows in a state."""
+    if reached.shape != (len(rows),) or shot.shape != (len(rows),):
+        raise InputError(f"{source} has {len(rows)} structures but other numbers of S or K.", "Give one a structure.")
     whole = np.all(reached == np.round(reached)) and np.all(shot == np.round(shot))
     if not whole or np.any(reached < 0) or np.any(reached > shot):
         raise InputError(f"{source} holds labels outside 0 <= S <= K.", "S of K shots reach B: both are counts.")
-    inside = int(np.sum(boundary.assign(positions) != NEITHER))
+    inside = int(np.sum(boundary.assign(rows) != NEITHER))
     if inside:
         raise InputError(
             f"{inside} structures in {source} lie inside {boundary.a} or {boundary.b}.",
             "Leave them out: their committor is 0 or 1 by definition.",
         )
-    check_positions(positions, system, str(source))
-    reached, shot = reached.astype(np.int64), shot.astype(np.int64)
-    nothing = np.zeros(len(positions), dtype=np.int64)
-    lineage = np.asarray(content.get("lineage", np.arange(len(positions))), dtype=np.int64)
-    counts = Counts(shot - reached, reached, nothing, nothing)
-    record = dynamics_record(system, boundary)
-    return ShotData(boundary, record, positions, counts, lineage, None, sha256_file(source))
+    hits, shots = reached.astype(np.int64), shot.astype(np.int64)
+    nothing = np.zeros(len(rows), dtype=np.int64)
+    counts = Counts(shots - hits, hits, nothing, nothing)
+    record = dynamics_record(boundary.system, boundary)
+    return ShotData(boundary, record, rows, counts, lineage, None, sha256_file(source))

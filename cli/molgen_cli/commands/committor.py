@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from molgen_cli import options as opt
-from molgen_cli.output import print_committor, print_plan, print_rate, print_result
+from molgen_cli.output import print_committor, print_plan, print_rate, print_result, print_transition_states
 from molgen_cli.progress import show_progress
 from molgen_cli.session import guarded_run
 
@@ -159,7 +159,8 @@ SystemOption = Annotated[
 @app.command("fit")
 def fit(
     shots: Annotated[
-        Path, typer.Argument(metavar="SHOTS", help="Directory of `committor shoot`, or NPZ with positions, S and K.")
+        Path,
+        typer.Argument(metavar="SHOTS", help="Directory of `committor shoot`, or NPZ or CSV with S and K."),
     ],
     output: opt.OutputOption,
     system: SystemOption = None,
@@ -233,3 +234,35 @@ def rate(
 
         result = workflows.committor_rate(shots, output, seed=seed)
         print_rate(result.to_json(), as_json=as_json)
+
+
+@app.command("transition-states")
+def transition_states(
+    committor: Annotated[Path, typer.Argument(metavar="COMMITTOR", help="Directory of `committor fit` or `run`.")],
+    ensembles: Annotated[
+        list[Path],
+        typer.Argument(metavar="ENSEMBLE...", help="Directory of `molgen reweight`, or frames at equilibrium."),
+    ],
+    output: opt.OutputOption,
+    delta: Annotated[float, typer.Option("--delta", help="Frames with |q - 1/2| below this.")] = 0.05,
+    ending: Annotated[str, typer.Option("--format", help="Of the trajectory: dcd, xtc or pdb.")] = "dcd",
+    stride: opt.StrideOption = 1,
+    selection: opt.SelectionOption = None,
+    topology: opt.TopologyOption = None,
+    allow_refused: opt.AllowRefusedOption = False,
+    as_json: opt.JsonOption = False,
+) -> None:
+    """Write the Boltzmann-weighted frames of ENSEMBLE with q near 1/2, with their weights."""
+    with guarded_run(output):
+        from molgen import workflows
+
+        result = workflows.transition_ensemble(
+            committor,
+            ensembles,
+            output,
+            delta=delta,
+            ending=ending,
+            reading=workflows.ReadingOptions(stride, selection, topology),
+            allow_refused=allow_refused,
+        )
+        print_transition_states(result.to_json(), as_json=as_json)
