@@ -136,7 +136,7 @@ def settle(
 def walk(
     dynamics: PassageDynamics, boundary: Boundary, beyond: str, walkers: Walkers, limit: int, rounds: int, seed: int
 ) -> tuple[Walkers, Crossings]:
-    """``rounds`` rounds of at most ``limit`` steps: walkers go to their first crossing, those that had crossed, to a state.
+    """``rounds`` rounds of at most ``limit`` steps: to the first crossing, or from one to a state.
 
     ``PartialError`` if one leaves the finite numbers.
     """

@@ -370,16 +370,23 @@ def flux(
         from molgen.systems import load_system
 
         settings = workflows.FluxSettings().with_overrides(overrides or ())
-        loaded, common = load_system(system), {"interface": interface, "count": count, "a": start, "b": end, "way": way}
+        loaded = load_system(system)
         if dry_run:
-            print_plan(workflows.plan_flux(loaded, settings=settings, **common), as_json=as_json)
+            plan = workflows.plan_flux(
+                loaded, interface=interface, count=count, a=start, b=end, way=way, settings=settings
+            )
+            print_plan(plan, as_json=as_json)
             return
         with show_progress(quiet=quiet, verbose=verbose) as progress:
             result = workflows.measure_flux(
                 loaded,
                 data or [],
                 output,
-                **common,
+                interface=interface,
+                count=count,
+                a=start,
+                b=end,
+                way=way,
                 reading=workflows.ReadingOptions(stride, selection, topology),
                 settings=settings,
                 seed=seed,
