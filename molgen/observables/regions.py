@@ -9,7 +9,7 @@ import numpy as np
 
 from molgen.arrays import FloatArray, IntArray
 from molgen.errors import InputError
-from molgen.observables.boundary import NEITHER, A, B, Boundary
+from molgen.observables.boundary import NEITHER, A, B, Boundary, values_of
 from molgen.observables.compiled import compile_condition, compile_variable
 from molgen.observables.states import states_of
 from molgen.observables.table import build_cv
@@ -108,11 +108,7 @@ class Interface:
 
     def assign(self, positions: FloatArray) -> IntArray:
         """See :class:`Labelling`."""
-        import torch
-
-        frames = torch.from_numpy(np.ascontiguousarray(positions, dtype=np.float64))
-        with torch.no_grad():
-            values = {name: variable(frames).numpy() for name, variable in self._variables}
+        values = values_of(self._variables, positions)
         finite = np.ones(len(positions), dtype=np.bool_)
         for column in values.values():
             finite &= np.isfinite(column)
