@@ -1,6 +1,7 @@
 """One particle in a double well between two cores, for everything that shoots."""
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -8,21 +9,25 @@ import numpy as np
 from molgen.observables.states import with_states
 from molgen.systems.definition import StateSection
 from molgen.systems.loading import load_system
-from molgen.systems.system import REDUCED_TEMPERATURE_K
 
 CORE = 0.9
 
 
 def double_well(
-    integrator: str = "overdamped", timestep_fs: float = 1.0, check_every: int = 1, thermal: float = 1.0
+    integrator: str = "overdamped", timestep_fs: float = 1.0, check_every: int = 1, flat: float = 1.0
 ) -> Any:
-    """``double-well`` with the states ``left`` (x < -0.9) and ``right`` (x > 0.9) and this dynamics at kT = thermal."""
+    """``double-well`` with the states ``left`` (x < -0.9) and ``right`` (x > 0.9), this dynamics, and V/``flat``."""
     states = (StateSection(name="left", where=f"x < -{CORE}"), StateSection(name="right", where=f"x > {CORE}"))
     system = with_states(load_system("double-well"), states)
     changes = {"integrator": integrator, "timestep_fs": timestep_fs, "check_every": check_every}
     section = system.definition.dynamics.model_copy(update=changes)
-    warm = thermal * REDUCED_TEMPERATURE_K
-    return replace(system, definition=system.definition.model_copy(update={"dynamics": section, "temperature_k": warm}))
+    definition = system.definition.model_copy(update={"dynamics": section})
+    if flat != 1.0:
+        shape = {"barrier": 5.0 / flat, "tilt": 0.5 / flat}
+        definition = definition.model_copy(
+            update={"analytic": definition.analytic.model_copy(update={"parameters": shape})}
+        )
+    return replace(system, definition=definition)
 
 
 def potential(x: np.ndarray) -> np.ndarray:
@@ -38,27 +43,50 @@ def committor(x: np.ndarray, overshoot: float = 0.0) -> np.ndarray:
     return np.asarray(np.interp(x, grid, total / total[-1]))
 
 
-def chain_rates(timestep: float, check_every: int, thermal: float) -> tuple[float, float, float]:
-    """ν, k_AB and k_BA of overdamped dynamics in steps of ``timestep``, looked at every ``check_every`` of them.
+@dataclass(frozen=True, eq=False)
+class Looks:
+    """The chain of looks of overdamped dynamics in steps of ``timestep`` on V/``flat``, every ``check_every`` of them.
 
-    From the matrix of the very chain of looks on a fine grid: no limit of short steps is taken.
+    On a fine grid ``x`` (n,) with the chances ``look`` (n, n) to go from one of its points to another; no limit of
+    short steps is taken anywhere.
     """
-    x = np.linspace(-2.4, 2.4, 601)
-    mean = x - timestep * (20.0 * x * (x * x - 1.0) + 0.5)
-    kernel = np.exp(-((x[None, :] - mean[:, None]) ** 2) / (4.0 * thermal * timestep))
-    one = kernel / kernel.sum(axis=1, keepdims=True)
-    look = np.linalg.matrix_power(one, check_every)
-    density = np.linalg.matrix_power(look, 1 << 20)[0]
-    a, b = x < -CORE, x > CORE
-    between = ~a & ~b
-    forward = np.where(b, 1.0, 0.0)
-    inner = np.eye(int(between.sum())) - look[np.ix_(between, between)]
-    forward[between] = np.linalg.solve(inner, look[np.ix_(between, b)].sum(axis=1))
-    # Last in A, of the chain turned round.
-    back = look.T * density[None, :] / density[:, None]
-    inner = np.eye(int(between.sum())) - back[np.ix_(between, between)]
-    last = np.where(a, 1.0, 0.0)
-    last[between] = np.linalg.solve(inner, back[np.ix_(between, a)].sum(axis=1))
-    nu = float((density[a] * (look[a] @ forward)).sum()) / (timestep * check_every)
-    share = float((density * last).sum())
-    return nu, nu / share, nu / (1.0 - share)
+
+    timestep: float
+    check_every: int
+    flat: float
+
+    @property
+    def x(self) -> np.ndarray:
+        return np.linspace(-2.6, 2.6, 521)
+
+    @cached_property
+    def look(self) -> np.ndarray:
+        mean = self.x - self.timestep * (20.0 * self.x * (self.x**2 - 1.0) + 0.5) / self.flat
+        kernel = np.exp(-((self.x[None, :] - mean[:, None]) ** 2) / (4.0 * self.timestep))
+        return np.linalg.matrix_power(kernel / kernel.sum(axis=1, keepdims=True), self.check_every)
+
+    @cached_property
+    def density(self) -> np.ndarray:
+        """The stationary distribution (n,), wider than Boltzmann's by what the step is too long."""
+        return np.asarray(np.linalg.matrix_power(self.look, 1 << 14)[260])
+
+    @cached_property
+    def forward(self) -> np.ndarray:
+        """The chance (n,) to be in B before A."""
+        return self._reached(self.look, self.x > CORE)
+
+    def rates(self) -> tuple[float, float, float]:
+        """ν, k_AB and k_BA."""
+        # Last in A: the chain turned round reaches A before B.
+        back = self.look.T * self.density[None, :] / self.density[:, None]
+        share = float((self.density * self._reached(back, self.x < -CORE)).sum())
+        a = self.x < -CORE
+        nu = float((self.density[a] * (self.look[a] @ self.forward)).sum()) / (self.timestep * self.check_every)
+        return nu, nu / share, nu / (1.0 - share)
+
+    def _reached(self, chances: np.ndarray, goal: np.ndarray) -> np.ndarray:
+        between = np.abs(self.x) <= CORE
+        found = np.where(goal, 1.0, 0.0)
+        inner = np.eye(int(between.sum())) - chances[np.ix_(between, between)]
+        found[between] = np.linalg.solve(inner, chances[np.ix_(between, goal)].sum(axis=1))
+        return found

@@ -234,7 +234,8 @@ def print_rate(result: Mapping[str, Any]) -> None:
 def _rate(item: Mapping[str, Any] | None, *, upper: bool) -> str:
     if item is None or item["value"] is None:
         return ""
-    return f"{'at most ' if upper else ''}{item['value']:.3g} ({item['low']:.3g} to {item['high']:.3g})"
+    value, low, high = ("?" if item[key] is None else f"{item[key]:.3g}" for key in ("value", "low", "high"))
+    return f"{'at most ' if upper else ''}{value} ({low} to {high})"
 
 
 def print_export(result: Mapping[str, Any]) -> None:

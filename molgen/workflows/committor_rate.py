@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from molgen.committor.artifact import load_committor
 from molgen.errors import InputError
 from molgen.files import sha256_file, to_plain
 from molgen.rundir import MANIFEST, RunDirectory, configuration_hash, read_manifest
@@ -60,7 +61,7 @@ def committor_rate(
     if list(found) == [SHOOT]:
         config = {"shots": config[SHOOT]}
     if committor is not None:
-        config["committor"] = sha256_file(Path(committor) / "committor.json")
+        config["committor"] = load_committor(committor).sha256
     extra = [kind for kind in found if kind != SHOOT] + ([] if committor is None else ["bound"])
     target = next(iter(found.values())) / "-".join(["rate", *extra]) if output is None else Path(output)
     with RunDirectory.open(target, kind=KIND, config=config, seed=seed) as run:

@@ -1,4 +1,4 @@
-"""Transition path sampling against the transitions of long dynamics on the Müller-Brown surface, warm."""
+"""Transition path sampling against the transitions of long dynamics on the Müller-Brown surface, made flatter."""
 
 from dataclasses import dataclass, replace
 from typing import Any
@@ -10,6 +10,7 @@ from molgen.analysis.correlated import independent_rows
 from molgen.dynamics.passage_factory import open_passages
 from molgen.errors import InputError
 from molgen.observables.boundary import A, B, Boundary
+from molgen.observables.states import with_states
 from molgen.shooting.paths import (
     Selection,
     UniformSelection,
@@ -18,19 +19,33 @@ from molgen.shooting.paths import (
     paths_content,
     paths_of_content,
 )
+from molgen.systems.definition import StateSection
 from molgen.systems.loading import load_system
-from molgen.systems.system import REDUCED_TEMPERATURE_K
 
-THERMAL, STEP, EVERY = 4.0, 1e-3, 10
-CHAINS, MOVES, DISCARD = 150, 30, 5
+FLAT, STEP, EVERY = 3.0, 0.03, 2
+STATES = (
+    StateSection(name="a", where="within(x, y; -0.55, 1.44; 0.4)"),
+    StateSection(name="b", where="within(x, y; 0.62, 0.03; 0.35)"),
+)
+CHAINS, MOVES, DISCARD = 100, 30, 5
 
 
 def warm() -> Any:
-    system = load_system("muller-brown")
-    changes = {"timestep_fs": 1e3 * STEP, "check_every": EVERY}
-    section = system.definition.dynamics.model_copy(update=changes)
-    definition = {"dynamics": section, "temperature_k": THERMAL * REDUCED_TEMPERATURE_K}
-    return replace(system, definition=system.definition.model_copy(update=definition))
+    """With inertia, on a third of the surface, between two discs that leave the intermediate outside."""
+    system = with_states(load_system("muller-brown"), STATES)
+    changes = {
+        "integrator": "langevin-middle",
+        "timestep_fs": 1e3 * STEP,
+        "friction_per_ps": 5.0,
+        "check_every": EVERY,
+    }
+    definition = system.definition
+    assert definition.analytic is not None
+    update = {
+        "dynamics": definition.dynamics.model_copy(update=changes),
+        "analytic": definition.analytic.model_copy(update={"parameters": {"scale": 0.1 / FLAT}}),
+    }
+    return replace(system, definition=definition.model_copy(update=update))
 
 
 BOUNDARY = Boundary(warm(), "a", "b")
@@ -49,19 +64,20 @@ class NearRidge:
 
 @pytest.fixture(scope="module")
 def brute() -> np.ndarray:
-    """Frames between the states of every transition, both ways, of 1,500 walkers over a time of 12."""
+    """Frames between the states of every transition, both ways, of 1,500 walkers over a time of 60."""
     rng = np.random.default_rng(1)
     inner: Any = DYNAMICS
     x = np.where(rng.random(1500)[:, None, None] < 0.5, [[[-0.55, 1.44]]], [[[0.62, 0.03]]])
+    v = rng.standard_normal(x.shape)
     last = BOUNDARY.assign(x)
     frames, lengths = np.zeros(len(x), np.int64), []
-    for look in range(round(12.0 / (STEP * EVERY))):
+    for look in range(round(60.0 / (STEP * EVERY))):
         for _ in range(EVERY):
-            x, _ = inner.dynamics.step(x, x, rng.standard_normal(x.shape), THERMAL)
+            x, v = inner.dynamics.step(x, v, rng.standard_normal(x.shape), 1.0)
         label = BOUNDARY.assign(x)
         inside = (label == A) | (label == B)
         through = inside & (label != last)
-        if look * STEP * EVERY > 2.0:  # what began at one point has spread
+        if look * STEP * EVERY > 5.0:  # what began at one point has spread
             lengths += frames[through].tolist()
         last = np.where(inside, label, last)
         frames = np.where(inside, 0, frames + 1)
@@ -94,8 +110,8 @@ def test_path_lengths_are_those_of_long_dynamics(brute: np.ndarray, selection: S
         assert BOUNDARY.assign(path.in_b.positions).tolist() == [B]
         assert (BOUNDARY.assign(path.frames) < 0).all()
         # From A to B: neighbours are a stride apart, the ends next to their states.
-        assert np.abs(path.frames[0] - path.in_a.positions[0]).max() < 6 * np.sqrt(2 * THERMAL * STEP * EVERY)
-        assert np.abs(path.frames[-1] - path.in_b.positions[0]).max() < 6 * np.sqrt(2 * THERMAL * STEP * EVERY)
+        assert np.abs(path.frames[0] - path.in_a.positions[0]).max() < 8 * STEP * EVERY
+        assert np.abs(path.frames[-1] - path.in_b.positions[0]).max() < 8 * STEP * EVERY
 
 
 def test_a_leg_given_up_is_counted_unless_its_path_would_be_rejected() -> None:
@@ -117,4 +133,4 @@ def test_paths_are_kept_and_found_again() -> None:
 
 def test_configurations_that_give_no_path_are_refused() -> None:
     with pytest.raises(InputError, match="No transition path was found"):
-        first_paths(DYNAMICS, UniformSelection(), np.array([[[-0.55, 1.44]]]), 1, EVERY, 1)
+        first_paths(DYNAMICS, UniformSelection(), np.array([[[-0.55, 1.0]]]), 1, EVERY, 1)

