@@ -27,7 +27,7 @@ STATES = (
     StateSection(name="a", where="within(x, y; -0.55, 1.44; 0.4)"),
     StateSection(name="b", where="within(x, y; 0.62, 0.03; 0.35)"),
 )
-CHAINS, MOVES, DISCARD = 100, 30, 5
+CHAINS, MOVES, DISCARD = 160, 30, 5
 
 
 def warm() -> Any:

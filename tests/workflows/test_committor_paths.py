@@ -93,7 +93,7 @@ def test_paths_that_were_given_up_are_no_sample(tmp_path: Path) -> None:
         def weights(self, positions: np.ndarray) -> np.ndarray:
             return np.ones(len(positions))
 
-    short = SETTINGS.model_copy(update={"chains": 10, "discard": 0, "limit_ps": 0.2})
+    short = SETTINGS.model_copy(update={"chains": 10, "discard": 0, "limit_ps": 0.8})
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(committor_paths, "UniformSelection", Alike)
         result = sample(tmp_path, "short", short)
