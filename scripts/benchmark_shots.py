@@ -15,6 +15,7 @@ import argparse
 import json
 import os
 import subprocess
+import sys
 import tempfile
 import time
 from pathlib import Path
@@ -42,6 +43,8 @@ from molgen.workflows.shooting import ShootingSettings, shoot
 FOLDER = Path(__file__).resolve().parent.parent / "docs" / "benchmarks"
 CLOCKS = ("wall", "processor")
 HOT_K, PAIRS, LIMIT = 900.0, 50, 50_000
+BESIDE = 10
+"""Pairs of shots a round beside OpenPathSampling."""
 
 
 def points(boundary: Boundary, count: int, seed: int) -> np.ndarray:
@@ -127,7 +130,7 @@ def beside_ops(boundary: Boundary, python: Path, rounds: int, ops_shots: int, se
     second, which does not depend on whose shots happened to be longer.
     """
     system = boundary.system
-    starts = points(boundary, 2 * PAIRS, seed)
+    starts = points(boundary, 3 * BESIDE, seed)
     dynamics = open_passages(system, boundary, platform="Reference")
     sums = {name: {"shots": 0, "steps": 0, "wall": 0.0, "processor": 0.0} for name in ("ops", "molgen")}
     with tempfile.TemporaryDirectory() as name:
@@ -148,12 +151,13 @@ def beside_ops(boundary: Boundary, python: Path, rounds: int, ops_shots: int, se
                 answer = json.loads(other.stdout.readline())
                 add(sums["ops"], answer["shots"], answer["steps"], answer["seconds"])
                 begun, processor = time.perf_counter(), time.process_time()
-                rows = np.arange(PAIRS)
-                positions = starts[(number % 2) * PAIRS :][:PAIRS]
+                rows = np.arange(BESIDE)
+                positions = starts[(number % 3) * BESIDE :][:BESIDE]
                 made = shoot_pairs(dynamics, positions, rows, rows, LIMIT, child_seed(seed, "beside", number))
                 ledger.add(number, made)
                 spent = {"wall": time.perf_counter() - begun, "processor": time.process_time() - processor}
                 add(sums["molgen"], len(made), made.total_steps, spent)
+                print(f"round {number}: {sums}", file=sys.stderr, flush=True)
             other.stdin.close()
     speed = {name: {clock: part["shots"] / part[clock] for clock in CLOCKS} for name, part in sums.items()}
     pace = {name: {clock: part["steps"] / part[clock] for clock in CLOCKS} for name, part in sums.items()}

@@ -23,21 +23,17 @@ from molgen.progress import Progress, silent
 from molgen.rundir import RunDirectory, configuration_hash
 from molgen.seeds import child_seed, numpy_generator
 from molgen.settings import Settings
-from molgen.shooting.direct import other
-from molgen.shooting.flux import Crossings, Walkers, continue_crossings, settle, walk
-from molgen.shooting.lineages import independent_blocks
-from molgen.shooting.routes import FluxBlocks
+from molgen.shooting.flux import Walkers, continue_crossings, settle, walk
 from molgen.shooting.stages import Content, Stages
 from molgen.systems.record import system_record
 from molgen.systems.system import AnalyticSystem, MolecularSystem, System
 from molgen.trajectories.options import EVERYTHING, ReadingOptions
+from molgen.workflows.flux_blocks import read_flux
 from molgen.workflows.route_starts import PATHS, WAYS, check_way, entrances, kind_of, long_starts
 from molgen.workflows.shooting import chosen_states
 from molgen.workflows.stage_running import StageRunning
 
 KIND = "flux"
-LEAST_BLOCKS = 100
-"""Stretches that the walkers are cut into for the interval, if there are as many."""
 
 
 class FluxSettings(Settings):
@@ -192,28 +188,6 @@ def measure_flux(
         result = _result(run, stages, boundary, dynamics.timestep_ps, config)
         run.finish(result.to_json())
     return result
-
-
-def read_flux(stages: Stages, timestep: float) -> tuple[FluxBlocks | None, FluxBlocks | None]:
-    """Sums over independent stretches of the walkers of A and of B."""
-    rows: dict[int, list[tuple[int, float, float, float]]] = {A: [], B: []}
-    for task, content in stages.contents():
-        found = Crossings.of_content(content)
-        goal = other(int(content["origin"]))
-        reached = (content["ends"] == goal).mean(axis=1)
-        for walker, steps in enumerate(found.steps):
-            mine = found.walker == walker
-            row = (task * 1_000_000 + walker, float(mine.sum()), float(reached[mine].sum()), steps * timestep)
-            rows[int(content["origin"])].append(row)
-    blocks: list[FluxBlocks | None] = []
-    for state in (A, B):
-        if not rows[state]:
-            blocks.append(None)
-            continue
-        number, crossings, arrived, time = (np.array(column) for column in zip(*rows[state], strict=True))
-        block = independent_blocks(number.astype(np.int64), LEAST_BLOCKS)
-        blocks.append(FluxBlocks.of(crossings, arrived, time, block))
-    return blocks[0], blocks[1]
 
 
 def _advance(

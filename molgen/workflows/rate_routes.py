@@ -23,9 +23,9 @@ from molgen.shooting.routes import Route, direct_route, flux_route
 from molgen.shooting.stages import Stages
 from molgen.systems.record import system_from_record
 from molgen.workflows.committor_flux import KIND as FLUX
-from molgen.workflows.committor_flux import read_flux
 from molgen.workflows.committor_passages import KIND as PASSAGES
 from molgen.workflows.committor_passages import read_passages
+from molgen.workflows.flux_blocks import read_flux
 from molgen.workflows.shooting import KIND as SHOOT
 from molgen.workflows.shooting import LEDGER, POPULATION
 
