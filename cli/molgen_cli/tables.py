@@ -230,19 +230,26 @@ def _print_mechanism(console: "Console", result: Mapping[str, Any]) -> None:
 
 
 def print_rate(result: Mapping[str, Any]) -> None:
-    """k_AB, k_BA, the number of transitions in a unit of time and the share of time last in B."""
+    """Both rates by every route, how far apart these are, and the figures of the shots."""
     console = _console()
-    title = f"{result['system']}: {result['route']}, 95 % intervals"
-    table = _table(title, "quantity", "value", "interval", "unit")
     a, b, unit = result["a"], result["b"], result["unit"]
-    names = {"k_ab": f"k, {a} to {b}", "k_ba": f"k, {b} to {a}", "nu": "transitions each way", "mean_q": f"last in {b}"}
-    for key, name in names.items():
-        item = result[key]
-        ends = f"{item['low']:.3g} to {item['high']:.3g}"
-        table.add_row(name, f"{item['value']:.3g}", ends, "" if key == "mean_q" else unit)
+    title = f"{result['system']}: rates in {unit}, 95 % intervals"
+    table = _table(title, "route", f"k, {a} to {b}", f"k, {b} to {a}")
+    for row in result["routes"]:
+        ways = [_rate(row[way], upper=row["upper_bound"]) for way in ("k_ab", "k_ba")]
+        table.add_row(row["route"], *ways)
     console.print(table)
+    for key, name in {"nu": "transitions each way", "mean_q": f"last in {b}"}.items():
+        if key in result:
+            _print_entry(console, name, _rate(result[key], upper=False))
     for key in ("transition_paths", "pairs", "path_time", "outside_share"):
-        _print_entry(console, key, f"{result[key]:.4g}" if isinstance(result[key], float) else result[key])
+        if key in result:
+            _print_entry(console, key, f"{result[key]:.4g}" if isinstance(result[key], float) else result[key])
+    if result["comparisons"]:
+        apart = max(result["comparisons"], key=lambda item: abs(item["log_ratio"]) / item["sigma"])
+        number = abs(apart["log_ratio"]) / apart["sigma"]
+        text = f"{number:.1f} standard deviations, {apart['first']} and {apart['second']} ({apart['quantity']})"
+        _print_entry(console, "furthest apart", text)
     for note in result["notes"]:
         console.print(f"  - {note}", highlight=False, markup=False, soft_wrap=True)
 
@@ -265,6 +272,13 @@ def print_transition_states(result: Mapping[str, Any]) -> None:
         console.print(f"  - {reason}", highlight=False, markup=False, soft_wrap=True)
     _print_entry(console, "files", result["files"])
     _print_entry(console, "directory", result["directory"])
+
+
+def _rate(item: Mapping[str, Any] | None, *, upper: bool) -> str:
+    if item is None or item["value"] is None:
+        return ""
+    value, low, high = ("?" if item[key] is None else f"{item[key]:.3g}" for key in ("value", "low", "high"))
+    return f"{'at most ' if upper else ''}{value} ({low} to {high})"
 
 
 def print_export(result: Mapping[str, Any]) -> None:

@@ -1,6 +1,6 @@
 """Passages of analytic systems in numpy, many at once; those that have arrived are taken out."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -9,6 +9,7 @@ from molgen.dynamics.analytic import AnalyticDynamics, analytic_dynamics
 from molgen.dynamics.passage import CRASHED, Passages, PhasePoints, TrailRecorder
 from molgen.energies.analytic import POTENTIALS
 from molgen.observables.boundary import NEITHER, Boundary
+from molgen.observables.regions import Labelling
 from molgen.seeds import numpy_generator
 from molgen.systems.system import REDUCED_TEMPERATURE_K, AnalyticSystem
 
@@ -20,7 +21,7 @@ class AnalyticPassages:
     Overdamped dynamics has no velocity: whatever is given is kept and has no influence.
     """
 
-    boundary: Boundary
+    boundary: Labelling
     dynamics: AnalyticDynamics
     temperature_k: float
     check_every: int
@@ -37,6 +38,10 @@ class AnalyticPassages:
     def velocities(self, positions: FloatArray, generator: np.random.Generator) -> FloatArray:
         """See :class:`molgen.dynamics.passage.PassageDynamics`."""
         return np.asarray(np.sqrt(self._thermal) * generator.standard_normal(positions.shape))
+
+    def ending_at(self, boundary: Labelling) -> "AnalyticPassages":
+        """See :class:`molgen.dynamics.passage.PassageDynamics`."""
+        return replace(self, boundary=boundary)
 
     def run(self, start: PhasePoints, limit: int, seed: int, keep: int = 0) -> Passages:
         """See :class:`molgen.dynamics.passage.PassageDynamics`."""

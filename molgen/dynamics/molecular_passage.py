@@ -1,6 +1,6 @@
 """Passages of molecules through OpenMM's LangevinMiddle integrator, one after the other."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -12,6 +12,7 @@ from molgen.dynamics.passage import CRASHED, Passages, PhasePoints, Trail, Trail
 from molgen.energies.platforms import open_context
 from molgen.errors import InputError
 from molgen.observables.boundary import NEITHER, Boundary
+from molgen.observables.regions import Labelling
 from molgen.seeds import child_seed
 from molgen.systems.system import MolecularSystem
 from molgen.units import thermal_energy
@@ -24,7 +25,7 @@ class MolecularPassages:
     One seed serves all passages of a call: giving every passage its own would cost a good part of a short one.
     """
 
-    boundary: Boundary
+    boundary: Labelling
     system_xml: str
     platform: str
     temperature_k: float
@@ -45,6 +46,13 @@ class MolecularPassages:
             return np.asarray(drawn)
         context = self._context()
         return np.stack([_on_constraints(context, x, v)[1] for x, v in zip(positions, drawn, strict=True)])
+
+    def ending_at(self, boundary: Labelling) -> "MolecularPassages":
+        """See :class:`molgen.dynamics.passage.PassageDynamics`."""
+        other = replace(self, boundary=boundary)
+        # What was deserialised is the same.
+        other.__dict__.update({name: value for name, value in self.__dict__.items() if name not in other.__dict__})
+        return other
 
     def run(self, start: PhasePoints, limit: int, seed: int, keep: int = 0) -> Passages:
         """See :class:`molgen.dynamics.passage.PassageDynamics`."""

@@ -15,7 +15,7 @@ from typing import Protocol
 import numpy as np
 
 from molgen.arrays import FloatArray, IntArray
-from molgen.observables.boundary import Boundary
+from molgen.observables.regions import Labelling
 
 CRASHED = -2
 """Label of a passage that left the finite numbers; others are those of :mod:`molgen.observables.boundary`."""
@@ -80,7 +80,9 @@ class TrailRecorder:
 
 @dataclass(frozen=True, eq=False)
 class Passages:
-    """What became of W passages: ``label`` (W,) A, B, NEITHER at the limit or CRASHED, ``steps`` (W,), the ``end``.
+    """What became of W passages: ``label`` (W,), ``steps`` (W,), the ``end``.
+
+    The label is A, B (or what else ended it), NEITHER at the limit, or CRASHED.
 
     ``trail`` holds frames on the way if some were asked for.
     """
@@ -95,8 +97,8 @@ class PassageDynamics(Protocol):
     """Dynamics between two states, as a picklable value: everything a committor depends on."""
 
     @property
-    def boundary(self) -> Boundary:
-        """The two states."""
+    def boundary(self) -> Labelling:
+        """What ends a passage: the two states, unless :meth:`ending_at` said otherwise."""
         ...
 
     @property
@@ -116,6 +118,10 @@ class PassageDynamics(Protocol):
 
     def velocities(self, positions: FloatArray, generator: np.random.Generator) -> FloatArray:
         """Maxwell-Boltzmann velocities (W, N, D) at ``positions`` (W, N, D), along constraints where there are any."""
+        ...
+
+    def ending_at(self, boundary: Labelling) -> "PassageDynamics":
+        """The same dynamics, whose passages are ended by ``boundary``."""
         ...
 
     def run(self, start: PhasePoints, limit: int, seed: int, keep: int = 0) -> Passages:

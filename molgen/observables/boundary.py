@@ -1,6 +1,6 @@
 """The two states between which trajectories pass, as one fast question: in which of them is this frame?"""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -10,6 +10,7 @@ import numpy as np
 from molgen.arrays import FloatArray, IntArray
 from molgen.errors import InputError
 from molgen.observables.compiled import compile_condition, compile_variable
+from molgen.observables.position import Position
 from molgen.observables.rows import Configurations, VariableRows
 from molgen.observables.states import StateSet, states_of
 from molgen.observables.table import build_cv
@@ -102,7 +103,7 @@ class Boundary:
         if isinstance(positions, VariableRows):
             values = {name: positions.values[name] for name in self.needed}
         else:
-            values = self._values(positions)
+            values = values_of(self._variables, positions)
         labels = np.full(len(positions), NEITHER, dtype=np.int64)
         free = np.ones(len(positions), dtype=np.bool_)
         for column in values.values():
@@ -118,23 +119,29 @@ class Boundary:
 
         ``otherwise`` takes what is left, and overlaps with nothing.
         """
-        values = self._values(positions)
+        values = values_of(self._variables, positions)
         conditions = dict(zip(self._states.names, self._states.conditions, strict=True))
         if OTHERWISE in (conditions[self.a].text.strip(), conditions[self.b].text.strip()):
             return np.zeros(len(positions), dtype=np.bool_)
         both = compile_condition(conditions[self.a])(values) & compile_condition(conditions[self.b])(values)
         return np.broadcast_to(np.asarray(both, dtype=np.bool_), (len(positions),))
 
-    def _values(self, positions: FloatArray) -> dict[str, FloatArray]:
-        import torch
-
-        frames = torch.from_numpy(np.ascontiguousarray(positions, dtype=np.float64))
-        with torch.no_grad():
-            return {name: variable(frames).numpy() for name, variable in self._variables}
-
     @cached_property
     def _variables(self) -> list[tuple[str, Any]]:
         return [(section.name, build_cv(section, self.system)) for section in self._sections]
+
+
+def values_of(variables: Sequence[tuple[str, Any]], positions: FloatArray) -> dict[str, FloatArray]:
+    """Values (n,) of collective variables, given with their names, at frames (n, N, D)."""
+    if all(isinstance(variable, Position) for _, variable in variables):
+        # A few walkers on a surface are asked after every step, which torch's overhead would double.
+        first = np.asarray(positions, dtype=np.float64)[:, 0]
+        return {name: first[:, variable.index] for name, variable in variables}
+    import torch
+
+    frames = torch.from_numpy(np.ascontiguousarray(positions, dtype=np.float64))
+    with torch.no_grad():
+        return {name: variable(frames).numpy() for name, variable in variables}
 
 
 def _names(text: str) -> set[str]:

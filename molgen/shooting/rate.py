@@ -24,7 +24,8 @@ from molgen.observables.boundary import A, B
 from molgen.shooting.points import BlockShares
 from molgen.shooting.shots import Shots
 
-_REPEATS = 2000
+REPEATS = 2000
+"""Bootstrap samples of every route, so that routes can be compared sample by sample."""
 MAX_UNDECIDED = 0.01
 """Share of pairs that may be undecided (or crashed) and left out."""
 
@@ -87,11 +88,42 @@ def passings(shots: Shots, points: int, timestep: float, check_every: int) -> Pa
     return Passings(rate / least, reached / least, known, int(path.sum()), mean_time)
 
 
-def rates(found: Passings, selection: FloatArray, shares: BlockShares, generator: np.random.Generator) -> Rates:
-    """The rates, with intervals by a bootstrap over blocks of the source: points and populations together.
+@dataclass(frozen=True, eq=False)
+class ShotRates:
+    """ν, k_AB, k_BA, ⟨q⟩ and, where asked for, an upper bound of ν: ``best`` (5,) and bootstrap ``repeats`` (5, R)."""
 
-    ``selection`` (P,) is that of :class:`molgen.shooting.points.ShootingPoints`. Ends are quantiles of the logarithm's
-    normal approximation. ``InputError`` without a transition path, or with a state that no frame of the source is in.
+    best: FloatArray
+    repeats: FloatArray
+
+    def summary(self) -> Rates:
+        """The values with intervals: quantiles of the logarithm's normal approximation."""
+        return Rates(*(estimate(value, others) for value, others in zip(self.best[:4], self.repeats[:4], strict=True)))
+
+
+def estimate(value: float, repeats: FloatArray) -> Estimate:
+    """``value`` with the interval that its bootstrap ``repeats`` (R,) give by the logarithm's normal approximation."""
+    usable = repeats[np.isfinite(repeats) & (repeats > 0.0)]
+    spread = math.exp(1.96 * float(np.log(usable).std())) if len(usable) else math.inf
+    return Estimate(float(value), float(value / spread), float(value * spread))
+
+
+def rates(found: Passings, selection: FloatArray, shares: BlockShares, generator: np.random.Generator) -> Rates:
+    """The rates, with intervals; see :func:`shot_rates`."""
+    return shot_rates(found, selection, shares, generator).summary()
+
+
+def shot_rates(
+    found: Passings,
+    selection: FloatArray,
+    shares: BlockShares,
+    generator: np.random.Generator,
+    dirichlet: FloatArray | None = None,
+) -> ShotRates:
+    """The rates and a bootstrap over blocks of the source: points and populations together.
+
+    ``selection`` (P,) is that of :class:`molgen.shooting.points.ShootingPoints`; ``dirichlet`` (P,) what each point
+    adds to the upper bound (:mod:`molgen.committor.bound`), which has the same weights and so is drawn with them.
+    ``InputError`` without a transition path, or with a state that no frame of the source is in.
     """
     for name, share in (("A", shares.a), ("B", shares.b)):
         if not share.sum() > 0.0:
@@ -102,20 +134,17 @@ def rates(found: Passings, selection: FloatArray, shares: BlockShares, generator
     if not found.paths:
         raise InputError("No pair of shots is a transition path.", "Shoot from more points.")
     weight = np.where(found.known, 1.0 / selection, 0.0)
+    bound = np.full(len(weight), math.nan) if dirichlet is None else dirichlet
     times = np.ones((1, len(shares.a)))
-    best = _values(times, found, weight, shares)[:, 0]
-    drawn = generator.multinomial(len(shares.a), np.full(len(shares.a), 1.0 / len(shares.a)), size=_REPEATS)
-    repeated = _values(drawn.astype(np.float64), found, weight, shares)
-    estimates = []
-    for value, others in zip(best, repeated, strict=True):
-        usable = others[np.isfinite(others) & (others > 0.0)]
-        spread = math.exp(1.96 * float(np.log(usable).std()))
-        estimates.append(Estimate(float(value), float(value / spread), float(value * spread)))
-    return Rates(*estimates)
+    best = _values(times, found, weight, shares, bound)[:, 0]
+    drawn = generator.multinomial(len(shares.a), np.full(len(shares.a), 1.0 / len(shares.a)), size=REPEATS)
+    return ShotRates(best, _values(drawn.astype(np.float64), found, weight, shares, bound))
 
 
-def _values(times: FloatArray, found: Passings, weight: FloatArray, shares: BlockShares) -> FloatArray:
-    """ν, k_AB, k_BA and ⟨q⟩ (4, R) with each block counted ``times`` (R, L)."""
+def _values(
+    times: FloatArray, found: Passings, weight: FloatArray, shares: BlockShares, bound: FloatArray
+) -> FloatArray:
+    """ν, k_AB, k_BA, ⟨q⟩ and the bound of ν (5, R) with each block counted ``times`` (R, L)."""
     blocks = times.shape[1]
 
     def total(values: FloatArray) -> FloatArray:
@@ -127,7 +156,7 @@ def _values(times: FloatArray, found: Passings, weight: FloatArray, shares: Bloc
         points = total(np.ones_like(weight))
         nu = 0.5 * outside * total(found.passing) / points
         q = times @ shares.b / everything + outside * total(found.reaching) / points
-        return np.stack([nu, nu / (1.0 - q), nu / q, q])
+        return np.stack([nu, nu / (1.0 - q), nu / q, q, outside * total(bound) / points])
 
 
 def check_points(blocks: IntArray) -> None:

@@ -11,6 +11,9 @@ if TYPE_CHECKING:
     from molgen.workflows.checking import CheckResult, check
     from molgen.workflows.committor_evaluation import CommittorEvaluation, evaluate_committor
     from molgen.workflows.committor_fitting import FitResult, fit
+    from molgen.workflows.committor_flux import FluxResult, FluxSettings, measure_flux, plan_flux
+    from molgen.workflows.committor_passages import PassagesResult, PassagesSettings, count_passages, plan_passages
+    from molgen.workflows.committor_paths import PathsResult, PathsSettings, plan_paths, sample_paths
     from molgen.workflows.committor_rate import CommittorRate, committor_rate
     from molgen.workflows.committor_request import CommittorRunResult, CommittorRunSettings
     from molgen.workflows.committor_run import plan_committor_run, run_committor
@@ -46,6 +49,9 @@ _MODULES = {
     "reweight_settings": ("ReweightSettings",),
     "shooting": ("shoot", "ShootingSettings", "ShootingResult", "plan_shooting"),
     "committor_rate": ("committor_rate", "CommittorRate"),
+    "committor_flux": ("measure_flux", "FluxSettings", "FluxResult", "plan_flux"),
+    "committor_passages": ("count_passages", "PassagesSettings", "PassagesResult", "plan_passages"),
+    "committor_paths": ("sample_paths", "PathsSettings", "PathsResult", "plan_paths"),
     "committor_request": ("CommittorRunResult", "CommittorRunSettings"),
     "committor_run": ("run_committor", "plan_committor_run"),
     "committor_fitting": ("fit", "FitResult", "FittingSettings"),
@@ -72,8 +78,14 @@ __all__ = [
     "ExportResult",
     "FitResult",
     "FittingSettings",
+    "FluxResult",
+    "FluxSettings",
     "InitResult",
     "MatchingTrainingSettings",
+    "PassagesResult",
+    "PassagesSettings",
+    "PathsResult",
+    "PathsSettings",
     "ReadingOptions",
     "ReweightResult",
     "ReweightSettings",
@@ -89,6 +101,7 @@ __all__ = [
     "check",
     "committor_rate",
     "conformers",
+    "count_passages",
     "demo",
     "diagnose",
     "evaluate",
@@ -96,11 +109,15 @@ __all__ = [
     "export",
     "fit",
     "init",
+    "measure_flux",
     "plan_committor_run",
     "plan_conformers",
     "plan_demo",
     "plan_evaluation",
     "plan_export",
+    "plan_flux",
+    "plan_passages",
+    "plan_paths",
     "plan_reweighting",
     "plan_sampling",
     "plan_shooting",
@@ -109,6 +126,7 @@ __all__ = [
     "reweight",
     "run_committor",
     "sample",
+    "sample_paths",
     "shoot",
     "simulate",
     "train",

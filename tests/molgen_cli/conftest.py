@@ -183,11 +183,16 @@ def workflows(monkeypatch: pytest.MonkeyPatch) -> FakeWorkflows:
         "conformers",
         "shoot",
         "run_committor",
+        "sample_paths",
+        "count_passages",
+        "measure_flux",
     ):
         setattr(module, name, fake.work(name))
     for name in ("plan_simulation", "plan_training", "plan_sampling", "plan_reweighting", "plan_demo"):
         setattr(module, name, fake.plan(name))
     for name in ("plan_evaluation", "plan_export", "plan_conformers", "plan_shooting", "plan_committor_run"):
+        setattr(module, name, fake.plan(name))
+    for name in ("plan_paths", "plan_passages", "plan_flux"):
         setattr(module, name, fake.plan(name))
     for name in (
         "SimulationSettings",
@@ -196,6 +201,9 @@ def workflows(monkeypatch: pytest.MonkeyPatch) -> FakeWorkflows:
         "ReweightSettings",
         "ShootingSettings",
         "CommittorRunSettings",
+        "PathsSettings",
+        "PassagesSettings",
+        "FluxSettings",
     ):
         setattr(module, name, FakeSettings)
     module.ReadingOptions = ReadingOptions  # type: ignore[attr-defined]

@@ -9,6 +9,9 @@ import pytest
 # The modules are imported before a test puts the stand-in in the place of their package.
 from molgen.workflows import (
     checking,
+    committor_flux,
+    committor_passages,
+    committor_paths,
     committor_run,
     conformer_export,
     demonstration,
@@ -28,6 +31,9 @@ COMMANDS = {
     "reweight": (reweighting, ("reweight", "ensemble", "-o", "out")),
     "shoot": (shooting, ("committor", "shoot", "ala", "md1", "-o", "out")),
     "committor run": (committor_run, ("committor", "run", "ala", "-o", "out")),
+    "paths": (committor_paths, ("committor", "paths", "ala", "shots", "-o", "out", "--committor", "c")),
+    "passages": (committor_passages, ("committor", "passages", "ala", "paths", "-o", "out", "--way", "ba")),
+    "flux": (committor_flux, ("committor", "flux", "ala", "-o", "out", "--interface", "phi > -20deg")),
     "target": (
         reweighting,
         ("reweight", "e", "-o", "out", "--temperature", "310", "--system", "s.toml", "--restrain", "o.csv"),

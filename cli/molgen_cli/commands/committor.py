@@ -6,7 +6,8 @@ from typing import Annotated
 import typer
 
 from molgen_cli import options as opt
-from molgen_cli.output import print_committor, print_plan, print_rate, print_result, print_transition_states
+from molgen_cli.commands import committor_routes
+from molgen_cli.output import print_committor, print_plan, print_result, print_transition_states
 from molgen_cli.progress import show_progress
 from molgen_cli.session import guarded_run
 
@@ -217,25 +218,6 @@ def evaluate(
         print_committor(result.to_json(), as_json=as_json)
 
 
-@app.command("rate")
-def rate(
-    shots: Annotated[
-        Path, typer.Argument(metavar="SHOTS", help="Directory of `committor shoot` from frames at equilibrium.")
-    ],
-    output: Annotated[
-        Path | None, typer.Option("-o", "--output", help="Directory for the result; SHOTS/rate unless given.")
-    ] = None,
-    seed: opt.SeedOption = None,
-    as_json: opt.JsonOption = False,
-) -> None:
-    """Rates between the two states of SHOTS from the transition paths among its pairs of shots."""
-    with guarded_run(shots if output is None else output):
-        from molgen import workflows
-
-        result = workflows.committor_rate(shots, output, seed=seed)
-        print_rate(result.to_json(), as_json=as_json)
-
-
 @app.command("transition-states")
 def transition_states(
     committor: Annotated[Path, typer.Argument(metavar="COMMITTOR", help="Directory of `committor fit` or `run`.")],
@@ -266,3 +248,9 @@ def transition_states(
             allow_refused=allow_refused,
         )
         print_transition_states(result.to_json(), as_json=as_json)
+
+
+app.command("paths")(committor_routes.paths)
+app.command("passages")(committor_routes.passages)
+app.command("flux")(committor_routes.flux)
+app.command("rate")(committor_routes.rate)
