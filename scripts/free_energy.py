@@ -28,7 +28,8 @@ BUDGETS = {
     "molgen-auto": (2_000, 5_000, 10_000),
     "molgen-soft": (2_000, 5_000, 10_000),
     "metadynamics": (100_000, 300_000, 1_000_000),
-    "umbrella": (100_000, 300_000, 1_000_000),
+    "metadynamics-frozen": (500_000, 1_000_000, 2_000_000),
+    "umbrella": (500_000, 1_000_000),
 }
 ESTIMATORS = {
     "metadynamics": {"metadynamics, c(t)": "delta_f", "metadynamics, final bias": "delta_f_final_bias"},
@@ -102,6 +103,15 @@ def rows_metadynamics(_given: argparse.Namespace, seed: int, budgets: Sequence[i
         }
 
 
+def rows_frozen(_given: argparse.Namespace, seed: int, budgets: Sequence[int]) -> Iterator[dict[str, Any]]:
+    """One walk a seed, read at each budget."""
+    from metadynamics import FROZEN, frozen
+
+    for row in frozen(seed, budgets, RARE_RAD):
+        spent = {"evaluations": row["evaluations"], "evaluations_all": row["evaluations"]}
+        yield {"budget": row["budget"], **spent, "delta_f": row["frozen"], "settings": FROZEN}
+
+
 def rows_umbrella(given: argparse.Namespace, seed: int, budgets: Sequence[int]) -> Iterator[dict[str, Any]]:
     """Windows anew for every budget."""
     from umbrella import CENTERS, STIFFNESS, all_frames, reweighted, windows
@@ -124,7 +134,7 @@ def rows_umbrella(given: argparse.Namespace, seed: int, budgets: Sequence[int]) 
             "delta_f_all_frames": all_frames(found, 0.0, RARE_RAD),
             "verdict": state["verdict"],
             "reason": reason,
-            "settings": {"windows": len(CENTERS), "k_kj_per_rad2": STIFFNESS},
+            "settings": {"windows": len(CENTERS), "k_kj_per_rad2": list(STIFFNESS)},
         }
 
 
@@ -132,11 +142,12 @@ def run(given: argparse.Namespace) -> None:
     """Seed after seed, so that every budget has its share whenever the runs are stopped."""
     if given.method in BIASES and given.model is None:
         raise SystemExit("molgen needs --model, a run of `molgen train alanine-dipeptide`.")
-    make = {"metadynamics": rows_metadynamics, "umbrella": rows_umbrella}.get(given.method, rows_molgen)
+    dynamics = {"metadynamics": rows_metadynamics, "metadynamics-frozen": rows_frozen, "umbrella": rows_umbrella}
+    make = dynamics.get(given.method, rows_molgen)
     budgets = sorted(given.budget or BUDGETS[given.method])
     given.rows.mkdir(parents=True, exist_ok=True)
     path = given.rows / f"{given.method}.json"
-    for seed in range(1, given.seeds + 1):
+    for seed in range(given.first, given.seeds + 1):
         rows = json.loads(path.read_text()) if path.exists() else []
         kept = {(row["seed"], row["budget"]) for row in rows}
         missing = [budget for budget in budgets if (seed, budget) not in kept]
@@ -235,6 +246,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     runs.add_argument("--model", type=Path)
     runs.add_argument("-o", "--output", type=Path, required=True)
     runs.add_argument("--seeds", type=int, default=10)
+    runs.add_argument("--first", type=int, default=1, help="seed to begin with")
     runs.add_argument("--budget", type=int, action="append")
     runs.set_defaults(run=run)
     barrier.arguments(parts.add_parser("barrier"))

@@ -18,6 +18,7 @@ from molgen.observables.states import StateSet, build_states
 from molgen.progress import ProgressEvent
 from molgen.reweighting.diagnostics import describe
 from molgen.reweighting.verdict import Evidence
+from molgen.reweighting.weights import log_weights
 from molgen.rundir import RunDirectory, sha256_file
 from molgen.systems.record import system_from_record
 from molgen.systems.system import System
@@ -114,9 +115,9 @@ def _weigh(
     counts["reweighting"] = diagnostics.n + audit.rows + (len(reference.row) if reference is not None else 0)
     comparison = None
     if system is not drawn:
-        comparison = compare(
-            system, drawn, table, states, evidence, _drawn_energies(run, request, reader, drawn, energy)
-        )
+        own = _drawn_energies(run, request, reader, drawn, energy)
+        own_weight = log_weights(own, table.log_q, table.in_domain)
+        comparison = compare(system, drawn, table, states, evidence, own_weight)
         counts["reweighting"] += diagnostics.n
     return Weighed(
         system,
