@@ -2,6 +2,7 @@
 
     python scripts/benchmark.py free-energy run -o bench/free-energy --method molgen-soft --model MODEL --seeds 10
     python scripts/benchmark.py free-energy run -o bench/free-energy --method metadynamics --seeds 10
+    python scripts/benchmark.py free-energy static WORK           # the reference's runs, of make_reference.py -o WORK
     python scripts/benchmark.py free-energy table                 # Markdown
     python scripts/benchmark.py free-energy plot                  # error.svg beside the rows
     python scripts/benchmark.py free-energy barrier MODEL -o bench/barrier      # ALA2-V, |φ| < 0.1 rad
@@ -29,6 +30,7 @@ BUDGETS = {
     "molgen-soft": (2_000, 5_000, 10_000),
     "metadynamics": (100_000, 300_000, 1_000_000),
     "metadynamics-frozen": (500_000, 1_000_000, 2_000_000),
+    "metadynamics-static": (300_000, 1_000_000, 2_000_000, 4_000_000),
     "umbrella": (500_000, 1_000_000),
 }
 ESTIMATORS = {
@@ -36,6 +38,7 @@ ESTIMATORS = {
     "umbrella": {"umbrella, reweight": "delta_f", "umbrella, all frames": "delta_f_all_frames"},
 }
 """Where one run gives two figures."""
+STATIC_FRAME_STEPS = 500
 ROWS = Path(__file__).resolve().parent.parent / "docs" / "benchmarks" / "free-energy"
 ASKED_KT = 0.1
 RARE_RAD = math.radians(137.5)
@@ -54,11 +57,11 @@ def free_energy(population: dict[str, Any]) -> tuple[float | None, float | None]
 
 
 def reference() -> tuple[float, float]:
-    """ΔF of the frames that the system ships, and its standard error."""
+    """ΔF of all reference runs of the system, and its standard error."""
     from molgen.systems.loading import data_root
 
     record = json.loads((data_root() / "systems" / SYSTEM / "reference.json").read_text())
-    p, error = (record["populations"][STATE][key] for key in ("value", "standard_error"))
+    p, error = (record["combined"][STATE][key] for key in ("value", "standard_error"))
     return -math.log(p / (1.0 - p)), error / (p * (1.0 - p))
 
 
@@ -136,6 +139,38 @@ def rows_umbrella(given: argparse.Namespace, seed: int, budgets: Sequence[int]) 
             "reason": reason,
             "settings": {"windows": len(CENTERS), "k_kj_per_rad2": list(STIFFNESS)},
         }
+
+
+def static(given: argparse.Namespace) -> None:
+    """The reference's own runs (``WORK`` of make_reference.py) in blocks of each budget: a bias that was fitted to
+    metadynamics and frozen. Finding it counts in everything, and blocks of one run stand for seeds.
+    """
+    import numpy as np
+    from make_reference import HILL_STEPS, HILLS, PHI
+    from metadynamics import free_energy_of
+
+    from molgen.coordinates.domain import torsion_angles
+
+    rows: list[dict[str, Any]] = []
+    for number, path in enumerate(sorted(given.work.glob("run*.npz"))):
+        run = np.load(path, allow_pickle=False)
+        phi = torsion_angles(run["x"].astype(float), PHI)
+        for budget in BUDGETS["metadynamics-static"]:
+            length = budget // STATIC_FRAME_STEPS
+            for block in range(len(phi) // length):
+                own = slice(block * length, (block + 1) * length)
+                rows.append(
+                    {
+                        "method": "metadynamics-static",
+                        "seed": 100 * (number + 1) + block,
+                        "budget": budget,
+                        "evaluations": budget,
+                        "evaluations_all": budget + HILLS * HILL_STEPS,
+                        "delta_f": free_energy_of(phi[own], run["w"][own], RARE_RAD),
+                    }
+                )
+    rows.sort(key=lambda row: (row["seed"], row["budget"]))
+    (given.rows / "metadynamics-static.json").write_text(json.dumps(rows, indent=1) + "\n")
 
 
 def run(given: argparse.Namespace) -> None:
@@ -242,16 +277,19 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.description, parser.formatter_class = __doc__, argparse.RawDescriptionHelpFormatter
     parts = parser.add_subparsers(required=True)
     runs = parts.add_parser("run")
-    runs.add_argument("--method", choices=list(BUDGETS), required=True)
+    runs.add_argument("--method", choices=[name for name in BUDGETS if name != "metadynamics-static"], required=True)
     runs.add_argument("--model", type=Path)
     runs.add_argument("-o", "--output", type=Path, required=True)
     runs.add_argument("--seeds", type=int, default=10)
     runs.add_argument("--first", type=int, default=1, help="seed to begin with")
     runs.add_argument("--budget", type=int, action="append")
     runs.set_defaults(run=run)
+    statics = parts.add_parser("static")
+    statics.add_argument("work", type=Path)
+    statics.set_defaults(run=static)
     barrier.arguments(parts.add_parser("barrier"))
     tables, plots = parts.add_parser("table"), parts.add_parser("plot")
     tables.set_defaults(run=table)
     plots.set_defaults(run=plot)
-    for part in (runs, tables, plots):
+    for part in (runs, statics, tables, plots):
         part.add_argument("--rows", type=Path, default=ROWS)

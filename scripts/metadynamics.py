@@ -62,8 +62,7 @@ def frozen(seed: int, budgets: Sequence[int], high: float) -> Iterator[dict[str,
             simulation.step(FRAME_STEPS)
             frames.append(_here(meta, simulation, group, kt))
         phi, logs = np.array(frames).T
-        found = _free_energy(phi, np.exp(logs - logs.max()), high)
-        yield {"budget": budget, "evaluations": simulation.currentStep, "frozen": found}
+        yield {"budget": budget, "evaluations": simulation.currentStep, "frozen": free_energy_of(phi, logs, high)}
 
 
 def _here(meta: Any, simulation: Any, group: int, kt: float) -> tuple[float, float]:
@@ -132,8 +131,12 @@ def _final(meta: Any, kt: float, high: float) -> float | None:
 def _reweighted(frames: np.ndarray, budget: int, high: float) -> float | None:
     """Frames (n, 4) of φ, V/kT, c/kT and the step."""
     phi, bias, offset = frames[frames[:, 3] > TRANSIENT * budget, :3].T
-    logs = bias - offset
-    return _free_energy(phi, np.exp(logs - logs.max()), high)
+    return free_energy_of(phi, bias - offset, high)
+
+
+def free_energy_of(phi: np.ndarray, log_weight: np.ndarray, high: float) -> float | None:
+    """−ln p/(1 − p) of 0 < φ < ``high`` from weighted frames; None if one side was never visited."""
+    return _free_energy(phi, np.exp(log_weight - log_weight.max()), high)
 
 
 def _free_energy(phi: np.ndarray, weights: np.ndarray, high: float) -> float | None:
