@@ -33,9 +33,15 @@ BUDGETS = {
     "metadynamics-static": (300_000, 1_000_000, 2_000_000, 4_000_000),
     "umbrella": (500_000, 1_000_000),
 }
+FORMER = ("metadynamics-often", "umbrella-phi")
+"""Rows of settings that were found wanting: a Gaussian every 0.4 ps to the end, 24 windows on φ alone."""
+METADYNAMICS = {"c(t)": "delta_f", "final bias": "delta_f_final_bias"}
+UMBRELLA = {"reweight": "delta_f", "all frames": "delta_f_all_frames"}
 ESTIMATORS = {
-    "metadynamics": {"metadynamics, c(t)": "delta_f", "metadynamics, final bias": "delta_f_final_bias"},
-    "umbrella": {"umbrella, reweight": "delta_f", "umbrella, all frames": "delta_f_all_frames"},
+    "metadynamics": METADYNAMICS,
+    "metadynamics-often": METADYNAMICS,
+    "umbrella": UMBRELLA,
+    "umbrella-phi": UMBRELLA,
 }
 """Where one run gives two figures."""
 STATIC_FRAME_STEPS = 500
@@ -197,11 +203,11 @@ def curves(folder: Path) -> dict[str, list[dict[str, Any]]]:
     """Of each method the points (one a budget), from the rows in ``folder``."""
     known, _ = reference()
     found: dict[str, list[dict[str, Any]]] = {}
-    for method in BUDGETS:
+    for method in (*BUDGETS, *FORMER):
         path = folder / f"{method}.json"
         rows = json.loads(path.read_text()) if path.exists() else []
-        names = ESTIMATORS.get(method, {method: "delta_f"})
-        for name, key in names.items():
+        keys = ESTIMATORS.get(method, {"": "delta_f"})
+        for name, key in ((f"{method}, {which}" if which else method, key) for which, key in keys.items()):
             budgets = sorted({row["budget"] for row in rows})
             points = [point([row for row in rows if row["budget"] == budget], key, known) for budget in budgets]
             if points:
