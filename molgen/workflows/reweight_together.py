@@ -150,7 +150,8 @@ def _weigh(run: RunDirectory, request: ReweightRequest, members: Members, own: P
     if target is own:
         return weighed
     comparison = compare(system, own.system, table, states, weighed.evidence, drawn.log_weight)
-    spent = weighed.evaluations | {"reweighting": weighed.evaluations["reweighting"] + len(pool.energy)}
+    counts = weighed.evaluations
+    spent = {**counts, "reweighting": counts["reweighting"] + len(pool.energy)}
     return replace(
         weighed,
         evaluations=spent,

@@ -61,7 +61,7 @@ def test_what_cannot_be_annealed_is_one_sentence_and_leaves_nothing(
         (("-n", "50"), 2, "too few for 16 populations"),
         (("-n", "400", "--bias", "auto:x"), 2, "has to be found first"),
         (("-n", "400", "--bias", "harmonic(y, center=0, k=1 kT)"), 3, "no collective variable 'y'"),
-        (("-n", "400", "--set", "annealing.populations=5"), 2, "populations"),
+        (("-n", "400", "--set", "annealing.populations=5"), 3, "annealing.populations"),
     ):
         assert molgen_command("sample", str(model), "--method", "annealed", *more, "-o", str(out), "-q") == code, more
         assert message in capsys.readouterr().err
