@@ -57,7 +57,7 @@ def reweight_one(request: ReweightRequest) -> Mapping[str, Any]:
         )
     drawn = request.with_states(system_from_record(dict(reader.header.system_record)))
     system = request.target(drawn, len(reader))
-    target_k = request.target_temperature(reader.header.temperature_k, system)
+    target_k = request.target_temperature(reader.header.temperature_k)
 
     def work(run: RunDirectory) -> dict[str, Any]:
         run.record(ensemble=str(file.resolve()), ensemble_beside=os.path.relpath(file, request.output))

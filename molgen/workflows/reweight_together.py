@@ -74,7 +74,7 @@ def reweight_together(request: ReweightRequest) -> Mapping[str, Any]:
     members = open_members(request.ensembles, request.model)
     drawn = request.with_states(members.system)
     system = request.target(drawn)
-    target_k = _target_temperature(request, members, system)
+    target_k = _target_temperature(request, members)
 
     def work(run: RunDirectory) -> dict[str, Any]:
         run.record(ensembles=[str(member.path.resolve()) for member in members.all])
@@ -101,13 +101,11 @@ def _check_reference(request: ReweightRequest, members: Members) -> None:
             )
 
 
-def _target_temperature(request: ReweightRequest, members: Members, target: System) -> float:
+def _target_temperature(request: ReweightRequest, members: Members) -> float:
     if members.models:
-        return request.target_temperature(members.models[0].header.temperature_k, target)
-    if request.temperature_k is not None:
-        return request.temperature_k
-    if request.other is not None:
-        return target.temperature_k
+        return request.target_temperature(members.models[0].header.temperature_k)
+    if request.asked_k is not None:
+        return request.asked_k
     found = sorted({member.temperature_k for member in members.equilibria})
     if len(found) > 1:
         listed = " and ".join(f"{value:g}" for value in found)
