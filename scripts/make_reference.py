@@ -171,7 +171,7 @@ def collect(system: Any, biases: tuple[FourierTorsionBias, ...], work: Path, arg
     result["populations"] = populations(states.names, labels, weights, lineage, blocks)
     if args.earlier:
         sets = [json.loads(path.read_text()) for path in args.earlier]
-        result["combined"] = combined([result, *sets]) | {"with": [path.name for path in args.earlier]}
+        result["combined"] = combined([result, *sets]) | {"command": command(args)}
     result["energy_kt"] = dict(zip(("mean", "standard_error"), weighted_mean(energy, weights, blocks), strict=True))
     result["surface"] = surface(values, weights)
     every = max(1, -(-len(x) // args.frames))
