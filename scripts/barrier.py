@@ -14,8 +14,8 @@ SYSTEM = "alanine-dipeptide-vacuum"
 TOP = "-0.1rad < phi < 0.1rad"
 STATES = {"top": TOP, "rest": "otherwise"}
 SPRING = "harmonic(phi, center=0deg, k=500 kJ/mol/rad^2)"
-STIFFNESS = 200.0
-CENTERS = tuple(-180.0 + 10.0 * index for index in range(36))
+STIFFNESS = (200.0,)
+CENTERS = tuple((-180.0 + 10.0 * index,) for index in range(36))
 """Windows of 6° in a flat place, 10° apart: the barrier is steeper than that of the solvated molecule."""
 
 

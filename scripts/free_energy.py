@@ -2,6 +2,7 @@
 
     python scripts/benchmark.py free-energy run -o bench/free-energy --method molgen-soft --model MODEL --seeds 10
     python scripts/benchmark.py free-energy run -o bench/free-energy --method metadynamics --seeds 10
+    python scripts/benchmark.py free-energy static WORK           # the reference's runs, of make_reference.py -o WORK
     python scripts/benchmark.py free-energy table                 # Markdown
     python scripts/benchmark.py free-energy plot                  # error.svg beside the rows
     python scripts/benchmark.py free-energy barrier MODEL -o bench/barrier      # ALA2-V, |φ| < 0.1 rad
@@ -28,13 +29,22 @@ BUDGETS = {
     "molgen-auto": (2_000, 5_000, 10_000),
     "molgen-soft": (2_000, 5_000, 10_000),
     "metadynamics": (100_000, 300_000, 1_000_000),
-    "umbrella": (100_000, 300_000, 1_000_000),
+    "metadynamics-frozen": (500_000, 1_000_000, 2_000_000),
+    "metadynamics-static": (300_000, 1_000_000, 2_000_000, 4_000_000),
+    "umbrella": (500_000, 1_000_000),
 }
+FORMER = ("metadynamics-often", "umbrella-phi")
+"""Rows of settings that were found wanting: a Gaussian every 0.4 ps to the end, 24 windows on φ alone."""
+METADYNAMICS = {"c(t)": "delta_f", "final bias": "delta_f_final_bias"}
+UMBRELLA = {"reweight": "delta_f", "all frames": "delta_f_all_frames"}
 ESTIMATORS = {
-    "metadynamics": {"metadynamics, c(t)": "delta_f", "metadynamics, final bias": "delta_f_final_bias"},
-    "umbrella": {"umbrella, reweight": "delta_f", "umbrella, all frames": "delta_f_all_frames"},
+    "metadynamics": METADYNAMICS,
+    "metadynamics-often": METADYNAMICS,
+    "umbrella": UMBRELLA,
+    "umbrella-phi": UMBRELLA,
 }
 """Where one run gives two figures."""
+STATIC_FRAME_STEPS = 500
 ROWS = Path(__file__).resolve().parent.parent / "docs" / "benchmarks" / "free-energy"
 ASKED_KT = 0.1
 RARE_RAD = math.radians(137.5)
@@ -53,11 +63,11 @@ def free_energy(population: dict[str, Any]) -> tuple[float | None, float | None]
 
 
 def reference() -> tuple[float, float]:
-    """ΔF of the frames that the system ships, and its standard error."""
+    """ΔF of all reference runs of the system, and its standard error."""
     from molgen.systems.loading import data_root
 
     record = json.loads((data_root() / "systems" / SYSTEM / "reference.json").read_text())
-    p, error = (record["populations"][STATE][key] for key in ("value", "standard_error"))
+    p, error = (record["combined"][STATE][key] for key in ("value", "standard_error"))
     return -math.log(p / (1.0 - p)), error / (p * (1.0 - p))
 
 
@@ -102,6 +112,15 @@ def rows_metadynamics(_given: argparse.Namespace, seed: int, budgets: Sequence[i
         }
 
 
+def rows_frozen(_given: argparse.Namespace, seed: int, budgets: Sequence[int]) -> Iterator[dict[str, Any]]:
+    """One walk a seed, read at each budget."""
+    from metadynamics import FROZEN, frozen
+
+    for row in frozen(seed, budgets, RARE_RAD):
+        spent = {"evaluations": row["evaluations"], "evaluations_all": row["evaluations"]}
+        yield {"budget": row["budget"], **spent, "delta_f": row["frozen"], "settings": FROZEN}
+
+
 def rows_umbrella(given: argparse.Namespace, seed: int, budgets: Sequence[int]) -> Iterator[dict[str, Any]]:
     """Windows anew for every budget."""
     from umbrella import CENTERS, STIFFNESS, all_frames, reweighted, windows
@@ -124,19 +143,52 @@ def rows_umbrella(given: argparse.Namespace, seed: int, budgets: Sequence[int]) 
             "delta_f_all_frames": all_frames(found, 0.0, RARE_RAD),
             "verdict": state["verdict"],
             "reason": reason,
-            "settings": {"windows": len(CENTERS), "k_kj_per_rad2": STIFFNESS},
+            "settings": {"windows": len(CENTERS), "k_kj_per_rad2": list(STIFFNESS)},
         }
+
+
+def static(given: argparse.Namespace) -> None:
+    """The reference's own runs (``WORK`` of make_reference.py) in blocks of each budget: a bias that was fitted to
+    metadynamics and frozen. Finding it counts in everything, and blocks of one run stand for seeds.
+    """
+    import numpy as np
+    from make_reference import HILL_STEPS, HILLS, PHI
+    from metadynamics import free_energy_of
+
+    from molgen.coordinates.domain import torsion_angles
+
+    rows: list[dict[str, Any]] = []
+    for number, path in enumerate(sorted(given.work.glob("run*.npz"))):
+        run = np.load(path, allow_pickle=False)
+        phi = torsion_angles(run["x"].astype(float), PHI)
+        for budget in BUDGETS["metadynamics-static"]:
+            length = budget // STATIC_FRAME_STEPS
+            for block in range(len(phi) // length):
+                own = slice(block * length, (block + 1) * length)
+                rows.append(
+                    {
+                        "method": "metadynamics-static",
+                        "seed": 100 * (number + 1) + block,
+                        "budget": budget,
+                        "evaluations": budget,
+                        "evaluations_all": budget + HILLS * HILL_STEPS,
+                        "delta_f": free_energy_of(phi[own], run["w"][own], RARE_RAD),
+                    }
+                )
+    rows.sort(key=lambda row: (row["seed"], row["budget"]))
+    (given.rows / "metadynamics-static.json").write_text(json.dumps(rows, indent=1) + "\n")
 
 
 def run(given: argparse.Namespace) -> None:
     """Seed after seed, so that every budget has its share whenever the runs are stopped."""
     if given.method in BIASES and given.model is None:
         raise SystemExit("molgen needs --model, a run of `molgen train alanine-dipeptide`.")
-    make = {"metadynamics": rows_metadynamics, "umbrella": rows_umbrella}.get(given.method, rows_molgen)
+    dynamics = {"metadynamics": rows_metadynamics, "metadynamics-frozen": rows_frozen, "umbrella": rows_umbrella}
+    make = dynamics.get(given.method, rows_molgen)
     budgets = sorted(given.budget or BUDGETS[given.method])
     given.rows.mkdir(parents=True, exist_ok=True)
     path = given.rows / f"{given.method}.json"
-    for seed in range(1, given.seeds + 1):
+    for seed in range(given.first, given.seeds + 1):
         rows = json.loads(path.read_text()) if path.exists() else []
         kept = {(row["seed"], row["budget"]) for row in rows}
         missing = [budget for budget in budgets if (seed, budget) not in kept]
@@ -151,11 +203,11 @@ def curves(folder: Path) -> dict[str, list[dict[str, Any]]]:
     """Of each method the points (one a budget), from the rows in ``folder``."""
     known, _ = reference()
     found: dict[str, list[dict[str, Any]]] = {}
-    for method in BUDGETS:
+    for method in (*BUDGETS, *FORMER):
         path = folder / f"{method}.json"
         rows = json.loads(path.read_text()) if path.exists() else []
-        names = ESTIMATORS.get(method, {method: "delta_f"})
-        for name, key in names.items():
+        keys = ESTIMATORS.get(method, {"": "delta_f"})
+        for name, key in ((f"{method}, {which}" if which else method, key) for which, key in keys.items()):
             budgets = sorted({row["budget"] for row in rows})
             points = [point([row for row in rows if row["budget"] == budget], key, known) for budget in budgets]
             if points:
@@ -231,15 +283,19 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.description, parser.formatter_class = __doc__, argparse.RawDescriptionHelpFormatter
     parts = parser.add_subparsers(required=True)
     runs = parts.add_parser("run")
-    runs.add_argument("--method", choices=list(BUDGETS), required=True)
+    runs.add_argument("--method", choices=[name for name in BUDGETS if name != "metadynamics-static"], required=True)
     runs.add_argument("--model", type=Path)
     runs.add_argument("-o", "--output", type=Path, required=True)
     runs.add_argument("--seeds", type=int, default=10)
+    runs.add_argument("--first", type=int, default=1, help="seed to begin with")
     runs.add_argument("--budget", type=int, action="append")
     runs.set_defaults(run=run)
+    statics = parts.add_parser("static")
+    statics.add_argument("work", type=Path)
+    statics.set_defaults(run=static)
     barrier.arguments(parts.add_parser("barrier"))
     tables, plots = parts.add_parser("table"), parts.add_parser("plot")
     tables.set_defaults(run=table)
     plots.set_defaults(run=plot)
-    for part in (runs, tables, plots):
+    for part in (runs, statics, tables, plots):
         part.add_argument("--rows", type=Path, default=ROWS)

@@ -169,6 +169,9 @@ def collect(system: Any, biases: tuple[FourierTorsionBias, ...], work: Path, arg
     }
     result["crossings"] = [crossings({k: v[lineage == run] for k, v in values.items()}) for run in range(args.runs)]
     result["populations"] = populations(states.names, labels, weights, lineage, blocks)
+    if args.earlier:
+        sets = [json.loads(path.read_text()) for path in args.earlier]
+        result["combined"] = combined([result, *sets]) | {"command": command(args)}
     result["energy_kt"] = dict(zip(("mean", "standard_error"), weighted_mean(energy, weights, blocks), strict=True))
     result["surface"] = surface(values, weights)
     every = max(1, -(-len(x) // args.frames))
@@ -186,6 +189,7 @@ def command(args: argparse.Namespace) -> str:
     """The command line that makes these files, with every value spelt out that they depend on."""
     numbers = {"runs": args.runs, "piece-count": args.piece_count, "frames": args.frames, "seed": args.seed}
     words = [word for name, value in numbers.items() for word in (f"--{name}", str(value))]
+    words += [word for path in args.earlier or () for word in ("--earlier", path.name)]
     return shlex.join(["python", "scripts/make_reference.py", "-o", "WORK", *words, "--ship"])
 
 
@@ -234,6 +238,28 @@ def populations(
     return result
 
 
+def combined(sets: list[dict[str, Any]]) -> dict[str, Any]:
+    """Populations of several sets of runs, weighed by the squares of their block errors.
+
+    Their standard error is the larger of that from the block errors and that from the spread of all runs,
+    √(n/(n − 1) Σ W_r² (p_r − p)²) with W_r the share of run r and n runs.
+    """
+    result = {}
+    for name in sets[0]["populations"]:
+        given = [each["populations"][name] for each in sets]
+        worth = np.array([1.0 / item["over_blocks"] ** 2 for item in given])
+        share = worth / worth.sum()
+        value = float(share @ [item["value"] for item in given])
+        spread = sum(
+            (part / len(item["runs"])) ** 2 * sum((p - value) ** 2 for p in item["runs"])
+            for part, item in zip(share, given, strict=True)
+        )
+        n = sum(len(item["runs"]) for item in given)
+        errors = {"over_blocks": float(worth.sum() ** -0.5), "over_runs": float(np.sqrt(spread * n / (n - 1)))}
+        result[name] = {"value": value, "standard_error": max(errors.values()), **errors, "runs": n}
+    return result
+
+
 def surface(values: dict[str, np.ndarray], weights: np.ndarray) -> dict[str, Any]:
     """Free energy in kT on the (phi, psi) grid of bin centres in degrees; null where nothing was seen."""
     edges = np.linspace(-np.pi, np.pi, GRID + 1)
@@ -252,6 +278,9 @@ def main() -> None:
     parser.add_argument("--piece-count", type=int, default=16, help="pieces of 0.5 ns in each run")
     parser.add_argument("--frames", type=int, default=20_000, help="largest number of frames to ship")
     parser.add_argument("--seed", type=int, default=20261)
+    parser.add_argument(
+        "--earlier", type=Path, action="append", help="reference.json of other runs, to combine populations with"
+    )
     parser.add_argument("--ship", action="store_true", help="put the result into the system's folder")
     args = parser.parse_args()
     args.output.mkdir(parents=True, exist_ok=True)

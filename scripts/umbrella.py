@@ -1,4 +1,7 @@
-"""Umbrella windows on φ around the circle by ``simulate --plain --bias``, joined by the MBAR of ``reweight``.
+"""Umbrella windows on (φ, ψ) around both circles by ``simulate --plain --bias``, joined by the MBAR of ``reweight``.
+
+On φ alone is not enough: near φ = 0 the molecule passes by ψ near 90° or near −70°, and a window of 80 ps does not see
+it change over.
 
 ``reweight`` thins the frames to independent ones and refuses sets that do not hang together. Its rivals are not to be
 the worse for that: :func:`all_frames` is plain MBAR (M. R. Shirts, J. D. Chodera, J. Chem. Phys. 129, 124105 (2008),
@@ -7,13 +10,16 @@ by pymbar) of every frame, refusing nothing.
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-STIFFNESS = 100.0
-"""kJ/mol/rad²: 9° in a flat place, beside windows 15° apart. (With 50 and 22.5° windows slid off both barriers.)"""
-CENTERS = tuple(-180.0 + 15.0 * index for index in range(24))
+VARIABLES = ("phi", "psi")
+STIFFNESS = (150.0, 40.0)
+"""kJ/mol/rad² on φ and ψ: 7° and 14° in a flat place. The top at φ = 0 has a curvature of −100 kJ/mol/rad², from which
+weaker windows slide off."""
+CENTERS = tuple((-180.0 + 15.0 * i, -180.0 + 30.0 * j) for i in range(19) for j in range(12))
+"""φ from −180° to 90°, which leaves out what lies 8 kT and more above both basins, by 15°; ψ around by 30°."""
 TRANSIENT = 0.2
 SHORTEST_TRANSIENT_PS = 2.0
 TIMESTEP_PS = 0.002
@@ -30,49 +36,69 @@ class Windows:
 
 
 def windows(
-    system: Any, folder: Path, steps: int, seed: int, centers: Sequence[float] = CENTERS, k: float = STIFFNESS
+    system: Any,
+    folder: Path,
+    steps: int,
+    seed: int,
+    centers: Sequence[tuple[float, ...]] = CENTERS,
+    stiffness: tuple[float, ...] = STIFFNESS,
 ) -> Windows:
-    """``steps`` in all, divided equally; a window leaves out its first fifth.
+    """``steps`` in all, divided equally; a window leaves out its first fifth. ``centers`` are of φ, or of φ and ψ.
 
-    The window nearest to the system's structure starts there, each other one at the last frame of its neighbour on
-    the way from there: pulled across the circle at once, an amide may turn cis.
+    The window nearest to the system's structure starts there, each other one at the last frame of its nearest
+    neighbour among those that are done: pulled across the circle at once, an amide may turn cis.
     """
     from molgen import workflows
     from molgen.seeds import child_seed
-    from molgen.trajectories.reading import read_frames
 
     length = steps // len(centers) * TIMESTEP_PS
     settings = workflows.SimulationSettings(
         plain_chains=1, piece_ps=length, equilibration_ps=max(SHORTEST_TRANSIENT_PS, TRANSIENT * length)
     )
-    ends: dict[int, Any] = {-1: system.positions}
-    homes, spent = [folder / f"window{center:+06.1f}" for center in centers], 0
+    names = ["-".join(f"{angle:+g}" for angle in center) for center in centers]
+    homes, spent = [folder / f"window{name}" for name in names], 0
     for index, before in _order(system, centers):
+        springs = zip(VARIABLES, centers[index], stiffness, strict=False)
         done = workflows.simulate(
-            replace(system, positions=ends[before]),
+            system,
             homes[index],
             mode="plain",
             time_ps=length,
-            bias=f"harmonic(phi, center={centers[index]:g}deg, k={k:g} kJ/mol/rad^2)",
+            bias=" + ".join(f"harmonic({cv}, center={angle:g}deg, k={k:g} kJ/mol/rad^2)" for cv, angle, k in springs),
+            start=None if before is None else homes[before],
             settings=settings,
-            seed=child_seed(seed, "umbrella", f"{centers[index]:g}", steps, bits=31),
+            seed=child_seed(seed, "umbrella", names[index], steps, bits=31),
             platform="Reference",
         )
-        ends[index] = read_frames([homes[index]], system, biased=True).positions[-1].astype(float)
         spent += done.evaluations
     return Windows(system, tuple(homes), spent)
 
 
-def _order(system: Any, centers: Sequence[float]) -> list[tuple[int, int]]:
-    """Each window and the one it starts from (-1: the structure), from the nearest up and down half the circle."""
+def _order(system: Any, centers: Sequence[tuple[float, ...]]) -> list[tuple[int, int | None]]:
+    """Each window and the one it starts from (None: the structure), always the pair with the shortest way."""
+    import numpy as np
+
     from molgen.observables.table import evaluate_cvs
 
-    start = math.degrees(evaluate_cvs(system, system.positions[None])["phi"][0])
-    n = len(centers)
-    first = min(range(n), key=lambda index: abs((centers[index] - start + 180.0) % 360.0 - 180.0))
-    up = [((first + step) % n, (first + step - 1) % n) for step in range(1, n // 2 + 1)]
-    down = [((first - step) % n, (first - step + 1) % n) for step in range(1, n - n // 2)]
-    return [(first, -1), *up, *down]
+    found = evaluate_cvs(system, system.positions[None])
+    places = np.radians(centers)
+    start = np.array([found[name][0] for name in VARIABLES[: places.shape[1]]])
+
+    def away(place: Any) -> Any:
+        return np.sum(1.0 - np.cos(places - place), axis=1)
+
+    distance, parent = away(start), [None] * len(places)
+    order: list[tuple[int, int | None]] = []
+    left = set(range(len(places)))
+    while left:
+        index = min(left, key=lambda one: distance[one])
+        left.remove(index)
+        order.append((index, parent[index]))
+        for other in left:
+            way = away(places[index])[other]
+            if len(order) == 1 or way < distance[other]:
+                distance[other], parent[other] = way, index
+    return order
 
 
 def reweighted(

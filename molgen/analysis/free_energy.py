@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from molgen.analysis.intervals import Estimate, WeightedRows, plain_interval, share_influence
+from molgen.analysis.intervals import Estimate, WeightedRows, difference_error, plain_interval, share_influence
 from molgen.arrays import IntArray
 
 
@@ -41,23 +41,25 @@ def state_shift(before: WeightedRows, after: WeightedRows, labels: IntArray, sta
     second, psi_second = share_influence(after, labels == state)
     if first <= 0.0 or second <= 0.0:
         return _unbounded(first, second)
-    error = after.standard_error(psi_second / second - psi_first / first)
+    error = difference_error(after, psi_second / second, before, psi_first / first)
     return plain_interval(math.log(first / second), error, after)
 
 
 def difference_shift(before: WeightedRows, after: WeightedRows, labels: IntArray, first: int, second: int) -> Estimate:
     """ΔΔF = ΔF_after - ΔF_before of two states in kT, its error from the same rows under both weights."""
-    shares, influence = [], np.zeros(len(labels))
-    for rows, sign in ((after, 1.0), (before, -1.0)):
+    shares, influences = [], []
+    for rows in (after, before):
+        influence = np.zeros(len(labels))
         for state, end in ((second, -1.0), (first, 1.0)):
             share, psi = share_influence(rows, labels == state)
             shares.append(share)
             if share > 0.0:
-                influence += sign * end * psi / share
+                influence += end * psi / share
+        influences.append(influence)
     if min(shares) <= 0.0:
         return Estimate(math.nan, -math.inf, math.inf, math.inf)
     value = -math.log(shares[0] / shares[1]) + math.log(shares[2] / shares[3])
-    return plain_interval(value, after.standard_error(influence), after)
+    return plain_interval(value, difference_error(after, influences[0], before, influences[1]), after)
 
 
 def _unbounded(first: float, second: float) -> Estimate:

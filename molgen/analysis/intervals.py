@@ -11,7 +11,7 @@ With few effective samples or a heavy tail an estimated variance is too small; t
 """
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -76,6 +76,15 @@ class WeightedRows:
             return math.inf
         return math.sqrt(float(np.sum((sums / left) ** 2)) * (count - 1) / count)
 
+    def under(self, log_weight: FloatArray) -> "WeightedRows":
+        """The same rows with other weights ``(n,)``: a replicate changes how often a row counts, whatever it weighs."""
+        share = normalised(log_weight)
+        if self.replicates is None:
+            return replace(self, share=share)
+        total = (self.replicates @ share.astype(np.float32))[:, None]
+        relative = np.divide(self.replicates, total, out=np.zeros_like(self.replicates), where=total > 0.0)
+        return replace(self, share=share, replicates=relative)
+
     @property
     def quantile(self) -> float:
         """Half-width of a 95 % interval in standard errors: Student's for few blocks, else the normal one."""
@@ -91,6 +100,27 @@ class WeightedRows:
         shares = self.share if self.block is None else np.bincount(self.block, weights=self.share)
         total = float(np.sum(shares**2))
         return 1.0 / total if total > 0.0 else 0.0
+
+
+def difference_error(after: WeightedRows, raised: FloatArray, before: WeightedRows, lowered: FloatArray) -> float:
+    """Standard error of a difference of two estimates from the same rows under two sets of weights.
+
+    ``raised`` and ``lowered`` ``(n,)`` are the influences of the one ``after`` and of the one ``before``. As in
+    :meth:`WeightedRows.standard_error`, with what the two have in common subtracted row by row, block by block or
+    replicate by replicate.
+    """
+    if after.replicates is not None and before.replicates is not None:
+        changes = after.replicates @ raised.astype(np.float32) - before.replicates @ lowered.astype(np.float32)
+        return float(np.std(changes, ddof=1))
+    if after.block is None:
+        return after.standard_error(raised - lowered)
+    changes = np.zeros(int(np.max(after.block)) + 1)
+    for rows, influence, sign in ((after, raised, 1.0), (before, lowered, -1.0)):
+        left = 1.0 - np.bincount(after.block, weights=rows.share)
+        if len(left) < 2 or np.any(left <= 0.0):
+            return math.inf
+        changes += sign * np.bincount(after.block, weights=influence) / left
+    return math.sqrt(float(np.sum(changes**2)) * (len(changes) - 1) / len(changes))
 
 
 def share_influence(rows: WeightedRows, inside: BoolArray) -> tuple[float, FloatArray]:

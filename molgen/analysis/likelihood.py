@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from molgen.analysis.intervals import WeightedRows
+from molgen.analysis.intervals import WeightedRows, difference_error
 from molgen.arrays import FloatArray
 
 
@@ -33,16 +33,15 @@ def likelihood_ratio(first: WeightedRows, second: WeightedRows, z: FloatArray) -
 
     The error comes from the influence of each row on −½|z̄|² under both weights, so that what they share drops out.
     """
-    logs, squares = [], []
-    influence = np.zeros(len(z))
-    for rows, sign in ((first, -1.0), (second, 1.0)):
+    logs, squares, influences = [], [], []
+    for rows in (first, second):
         used = np.where((rows.share > 0.0)[:, None], z, 0.0)
         mean = rows.share @ used
         psi = rows.share[:, None] * (used - mean)
-        influence += sign * -(psi @ mean)
+        influences.append(-(psi @ mean))
         logs.append(_log_likelihood(mean, _covariance(rows, psi)))
         squares.append(float(np.mean(mean**2)))
-    error = second.standard_error(influence)
+    error = difference_error(second, influences[1], first, influences[0])
     return LikelihoodRatio(logs[1] - logs[0], error, (logs[0], logs[1]), (squares[0], squares[1]))
 
 

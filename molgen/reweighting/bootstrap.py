@@ -14,7 +14,7 @@ import numpy as np
 from molgen.arrays import BoolArray, Float32Array, FloatArray, IntArray
 from molgen.reweighting.mixture import log_mixture, mixture_and_responsibilities
 from molgen.reweighting.multistate import curvature, refine
-from molgen.weights import normalised
+from molgen.weights import log_mean_exp, normalised
 
 RESIDUAL = 1e-4
 """To which each replicate's equations are solved; its f moves by some 1e-4 kT with that, the replicates by 1e-2."""
@@ -22,7 +22,9 @@ RESIDUAL = 1e-4
 
 @dataclass(frozen=True)
 class Replicates:
-    """``relative`` ``(R, n)``: each row's weight over that in the whole; ``free_energies`` ``(R, K)``: f in kT.
+    """``relative`` ``(R, n)``: each row's weight over that in the whole, whatever the target.
+
+    ``free_energies`` ``(R, K)`` are f in kT.
 
     ``log_z`` ``(R,)`` is ln of the mean weight.
     """
@@ -57,13 +59,13 @@ def replicates(
     free = ~pinned if np.any(pinned) else np.arange(len(counts)) > 0
     slope = curvature(from_sample, counts, np.ones(len(origin)))[np.ix_(free, free)]
     own = _log_weight(log_target, mixture)
-    share = normalised(own)
+    share, log_own = normalised(own), log_mean_exp(own)
     rows = [np.flatnonzero(origin == index) for index in range(len(counts))]
     blocks = [np.unique(block[index], return_inverse=True)[1] for index in rows]
     relative = np.zeros((repeats, len(origin)), dtype=np.float32)
     found = np.tile(free_energies, (repeats, 1))
     log_z = np.full(repeats, -np.inf)
-    used = share > 0.0
+    known = np.isfinite(mixture)
     for repeat in range(repeats):
         between()
         drawn = np.zeros(len(origin))
@@ -71,18 +73,17 @@ def replicates(
             number = int(np.max(member)) + 1
             times = np.bincount(generator.integers(0, number, number), minlength=number)[member].astype(np.float64)
             drawn[index] = times * (len(index) / np.sum(times))  # blocks at an end are shorter
-        log_share = own
         if not np.all(pinned):
             # The first Newton step with the curvature of the whole, which hardly differs, nearly solves it.
             found[repeat, free] -= np.linalg.solve(slope, (drawn @ from_sample - counts)[free])
             found[repeat] = refine(log_density, counts, pinned, found[repeat], weight=drawn, residual=RESIDUAL)
-            log_share = _log_weight(log_target, log_mixture(log_density + found[repeat], counts))
-        largest = float(np.max(log_share))
-        weight = drawn * np.exp(log_share - largest) if math.isfinite(largest) else np.zeros(len(origin))
-        total = float(np.sum(weight))
+            moved = log_mixture(log_density + found[repeat], counts)
+            drawn[known] *= np.exp(mixture[known] - moved[known])
+        total = float(drawn @ share)
         if total > 0.0:
-            log_z[repeat] = math.log(total / len(origin)) + largest
-            relative[repeat, used] = (weight[used] / (total * share[used])).astype(np.float32)
+            log_z[repeat] = log_own + math.log(total)
+            # Also of rows that weigh nothing here: under another target they may.
+            relative[repeat] = np.where(known, drawn / total, 0.0)
     return Replicates(relative, found, log_z)
 
 

@@ -1,7 +1,7 @@
 """One ensemble of annealed populations: the bias is taken back, the rest is in the weights already.
 
 Stage 1, *unbias*: log w ← log w + B, with B computed anew from the line in the header. Stage 2, *to Boltzmann*, was
-done by the annealing; for another temperature the reduced energy of each particle is exchanged,
+done by the annealing; for another temperature or force field the reduced energy of each particle is exchanged,
 log w ← log w + u − u′. Intervals are those of whole populations with their evidences.
 """
 
@@ -47,7 +47,8 @@ from molgen.workflows.reweight_conclusion import Weighed, conclude, coverage_of
 from molgen.workflows.reweight_model import ensemble_file, find_model
 from molgen.workflows.reweight_one import find_reference
 from molgen.workflows.reweight_request import ReweightRequest
-from molgen.workflows.reweight_rows import RowTable, save_table
+from molgen.workflows.reweight_rows import RowTable, compute_energies, save_table
+from molgen.workflows.reweight_target import compare
 
 if TYPE_CHECKING:
     from molgen.models.artifact import LoadedModel
@@ -62,7 +63,9 @@ class _Annealed:
     """The ensemble as it was opened: its rows are read again where they are needed."""
 
     reader: EnsembleReader
+    drawn: System
     system: System
+    """The target: ``drawn``, or another force field of its atoms."""
     states: StateSet
     bias: SumBias | None
 
@@ -82,8 +85,9 @@ def reweight_annealed(request: ReweightRequest) -> Mapping[str, Any]:
     (ensemble,) = request.ensembles
     file = ensemble_file(ensemble)
     reader = EnsembleReader(file)
-    system = request.with_states(system_from_record(dict(reader.header.system_record)))
-    annealed = _Annealed(reader, system, build_states(system), _bias(reader, system))
+    drawn = request.with_states(system_from_record(dict(reader.header.system_record)))
+    system = request.target(drawn, len(reader))
+    annealed = _Annealed(reader, drawn, system, build_states(system), _bias(reader, drawn))
     target_k = request.target_temperature(reader.header.temperature_k)
 
     def work(run: RunDirectory) -> dict[str, Any]:
@@ -91,7 +95,10 @@ def reweight_annealed(request: ReweightRequest) -> Mapping[str, Any]:
         loaded = find_model(ensemble, reader.header, request.model)
         with open_executor(request.workers) as executor:
             energy = open_energy(system, executor=executor, platform=request.platform, temperature_k=target_k)
-            return conclude(run, request, _weigh(run, request, annealed, energy, loaded))
+            own = energy
+            if system is not drawn:
+                own = open_energy(drawn, executor=executor, platform=request.platform, temperature_k=target_k)
+            return conclude(run, request, _weigh(run, request, annealed, energy, own, loaded))
 
     return request.run({"ensemble": sha256_file(file)}, work)
 
@@ -106,16 +113,26 @@ def _bias(reader: EnsembleReader, system: System) -> SumBias | None:
 
 
 def _weigh(
-    run: RunDirectory, request: ReweightRequest, annealed: _Annealed, energy: Energy, loaded: "LoadedModel | None"
+    run: RunDirectory,
+    request: ReweightRequest,
+    annealed: _Annealed,
+    energy: Energy,
+    own: Energy,
+    loaded: "LoadedModel | None",
 ) -> Weighed:
+    """``energy`` is that of the target, ``own`` that of the force field that was annealed to, at its temperature."""
     header, system, states = annealed.header, annealed.system, annealed.states
     reference = find_reference(run, request, system, states, energy)
-    table, bias = _table(annealed, energy)
+    other = None
+    if energy is not own:
+        rows, stop = request.settings.shard_rows, request.interruption
+        other = compute_energies(run, annealed.reader, energy, rows, request.progress, stop)
+    table, own_weight, bias = _table(annealed, energy.temperature_k, other)
     save_table(run, table, states)
     request.interruption.check()
     request.progress(ProgressEvent("audit", 0, 1))
     generator = seeds.numpy_generator(run.seed, "audit")
-    audit = _audit(annealed, energy, bias, loaded, request.settings.audit_rows, generator)
+    audit = _audit(annealed, own, bias, loaded, request.settings.audit_rows, generator)
     assert table.block is not None
     populations = population_evidence(table.log_weight, table.block, states.names, table.label)
     diagnostics = describe(table.log_weight, n_out_of_domain=table.n_out_of_domain, n_non_finite=table.n_non_finite)
@@ -127,6 +144,10 @@ def _weigh(
     spent = {**(training[0].get("evaluations", {}) if training else {}), **header.evaluations}
     counts = {name: int(spent.get(name, 0)) for name in ("data", "training", "sampling")}
     counts["reweighting"] = audit.rows + (len(reference.row) if reference is not None else 0)
+    comparison = None
+    if other is not None:
+        comparison = compare(system, annealed.drawn, table, states, evidence, own_weight)
+        counts["reweighting"] += len(other)
     return Weighed(
         system,
         states,
@@ -139,12 +160,20 @@ def _weigh(
         {"model_sha256": header.model_sha256, "system_fingerprint": system.fingerprint, "measure": header.measure},
         density="none",
         curve=training[0] if training else None,
-        extra=_extra(annealed, table, populations),
+        extra=_extra(annealed, table, populations) | ({"target": comparison.record} if comparison else {}),
+        verdicts=comparison.verdicts if comparison else {},
+        drawn_log_weight=comparison.log_weight if comparison else None,
     )
 
 
-def _table(annealed: _Annealed, energy: Energy) -> tuple[RowTable, FloatArray]:
-    """All rows weighed to the unbiased target, and B (n,) in kT as the header's line has it (0 without a bias)."""
+def _table(
+    annealed: _Annealed, temperature_k: float, other: FloatArray | None
+) -> tuple[RowTable, FloatArray, FloatArray]:
+    """All rows weighed to the unbiased target; their ln w (n,) to the force field that was annealed to at
+    ``temperature_k``; B (n,) in kT as the header's line has it (0 without a bias).
+
+    ``other`` (n,) is u under another force field at that temperature, None where there is none.
+    """
     variables: dict[str, list[FloatArray]] = {}
     parts: list[FloatArray] = []
     for rows in annealed.reader.chunks(_CHUNK):
@@ -154,22 +183,31 @@ def _table(annealed: _Annealed, energy: Energy) -> tuple[RowTable, FloatArray]:
     joined = {name: np.concatenate(values) for name, values in variables.items()}
     bias, stored = np.concatenate(parts), annealed.column("reduced_energy")
     # u = U/kT: another temperature needs no other evaluation.
-    target = stored * (annealed.header.temperature_k / energy.temperature_k)
-    log_weight = annealed.column("log_weight")
-    with np.errstate(invalid="ignore"):
-        moved = log_weight + bias + (stored - target)
-    log_weight = np.where(np.isfinite(log_weight) & np.isfinite(moved), moved, -np.inf)
+    own = stored * (annealed.header.temperature_k / temperature_k)
+    target = own if other is None else other
+    drawn = annealed.column("log_weight")
+
+    def weighed(reduced: FloatArray) -> FloatArray:
+        with np.errstate(invalid="ignore"):
+            moved = drawn + bias + (stored - reduced)
+        return np.where(np.isfinite(drawn) & np.isfinite(moved), moved, -np.inf)
+
+    log_weight = weighed(target)
     n = len(log_weight)
     label = annealed.states.assign(joined) if annealed.states.names else np.full(n, -1, dtype=np.int64)
-    return RowTable(
-        target,
-        np.full(n, np.nan),
-        log_weight,
-        np.asarray(annealed.reader.column("in_domain"), dtype=np.bool_),
-        label,
-        joined,
-        block=annealed.column("population").astype(np.int64),
-    ), bias
+    return (
+        RowTable(
+            target,
+            np.full(n, np.nan),
+            log_weight,
+            np.asarray(annealed.reader.column("in_domain"), dtype=np.bool_),
+            label,
+            joined,
+            block=annealed.column("population").astype(np.int64),
+        ),
+        weighed(own),
+        bias,
+    )
 
 
 def reduced_bias(bias: SumBias | None, positions: FloatArray) -> FloatArray:
@@ -196,16 +234,16 @@ def _audit(
     fresh = energy.reduced(sample.positions, purpose="reweighting") * (energy.temperature_k / header.temperature_k)
     assert sample.reduced_energy is not None
     checks: list[AuditCheck | None] = [
-        check_temperature(header.temperature_k, annealed.system.temperature_k),
+        check_temperature(header.temperature_k, annealed.drawn.temperature_k),
         check_values("energy", sample.reduced_energy[weighed], fresh[weighed], ENERGY_TOLERANCE),
         _check_evidences(annealed),
-        audit_domain(reader, annealed.system),
+        audit_domain(reader, annealed.drawn),
     ]
     if sample.reduced_bias is not None:
         checks.append(check_values("bias", sample.reduced_bias[weighed], bias[index][weighed], ENERGY_TOLERANCE))
     if loaded is not None:
         checks.append(check_same("model", header.model_sha256, loaded.sha256))
-        checks.append(check_same("system", annealed.system.fingerprint, loaded.system.fingerprint))
+        checks.append(check_same("system", annealed.drawn.fingerprint, loaded.system.fingerprint))
     return assemble(len(index), checks)
 
 

@@ -18,6 +18,7 @@ from molgen.observables.states import StateSet, build_states
 from molgen.progress import ProgressEvent
 from molgen.reweighting.diagnostics import describe
 from molgen.reweighting.verdict import Evidence
+from molgen.reweighting.weights import log_weights
 from molgen.rundir import RunDirectory, sha256_file
 from molgen.systems.record import system_from_record
 from molgen.systems.system import System
@@ -56,7 +57,7 @@ def reweight_one(request: ReweightRequest) -> Mapping[str, Any]:
         )
     drawn = request.with_states(system_from_record(dict(reader.header.system_record)))
     system = request.target(drawn, len(reader))
-    target_k = request.target_temperature(reader.header.temperature_k, system)
+    target_k = request.target_temperature(reader.header.temperature_k)
 
     def work(run: RunDirectory) -> dict[str, Any]:
         run.record(ensemble=str(file.resolve()), ensemble_beside=os.path.relpath(file, request.output))
@@ -114,9 +115,9 @@ def _weigh(
     counts["reweighting"] = diagnostics.n + audit.rows + (len(reference.row) if reference is not None else 0)
     comparison = None
     if system is not drawn:
-        comparison = compare(
-            system, drawn, table, states, evidence, _drawn_energies(run, request, reader, drawn, energy)
-        )
+        own = _drawn_energies(run, request, reader, drawn, energy)
+        own_weight = log_weights(own, table.log_q, table.in_domain)
+        comparison = compare(system, drawn, table, states, evidence, own_weight)
         counts["reweighting"] += diagnostics.n
     return Weighed(
         system,

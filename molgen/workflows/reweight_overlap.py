@@ -50,8 +50,13 @@ def examine(
     states: StateSet,
     energy: Energy,
     generator: np.random.Generator,
+    log_weight: FloatArray,
 ) -> Findings:
-    """Audit every ensemble, compare each with what the others expect of it, and describe how they were joined."""
+    """Audit every ensemble, compare each with what the others expect of it, and describe how they were joined.
+
+    All of that is under their own force field, to which ``table`` is weighed; ``log_weight`` (n,) are the weights to
+    the target, of which each ensemble's part is told.
+    """
     share = _by_member(samples, joined, len(rows))
     sizes = np.array([len(item) for item in rows], dtype=np.float64)
     overlap = overlap_matrix(share, sizes)
@@ -64,9 +69,9 @@ def examine(
     remarks = [*_untested(members), *_weak(overlap, pinned), *_strange(members, counts, states), *_apart(directions)]
     record = {
         "method": "deterministic mixture" if np.all(pinned) else "MBAR",
-        "ensembles": _describe(members, rows, samples, joined, table),
+        "ensembles": _describe(members, rows, samples, joined, log_weight),
         "overlap": {"names": members.names, "matrix": overlap, "weakest": _weakest(overlap, pinned)},
-        "contributions": _contributions(members, counts, joined, table, states),
+        "contributions": _contributions(members, counts, joined, log_weight, states),
         "bidirectional": directions,
     }
     return Findings(Audit(audited, tuple(checks)), tuple(remarks), record)
@@ -209,9 +214,9 @@ def _describe(
     rows: Sequence[MemberRows],
     samples: Sequence[Sample],
     joined: Joined,
-    table: RowTable,
+    log_weight: FloatArray,
 ) -> list[dict[str, Any]]:
-    share = normalised(table.log_weight)
+    share = normalised(log_weight)
     result = []
     for index, (member, item) in enumerate(zip(members.all, rows, strict=True)):
         own = joined.pool.member == index
@@ -235,7 +240,7 @@ def _describe(
             }
         record["outside_domain"] = item.outside
         record["weight_share"] = float(np.sum(share[own]))
-        record["ess"] = effective_count(table.log_weight[own])
+        record["ess"] = effective_count(log_weight[own])
         record["free_energy"] = float(joined.free_energies[_sample_of(samples, index)])
         result.append(record)
     return result
@@ -245,17 +250,17 @@ def _contributions(
     members: Members,
     counts: Sequence[Sequence[StateCount]],
     joined: Joined,
-    table: RowTable,
+    log_weight: FloatArray,
     states: StateSet,
 ) -> dict[str, Any]:
     """For every state and ensemble: its rows there, how many all expect, and its share of the state's weight."""
-    share = normalised(table.log_weight)
+    share = normalised(log_weight)
     result: dict[str, Any] = {}
     for state, name in enumerate(states.names):
-        total = float(np.sum(share[table.label == state]))
+        total = float(np.sum(share[joined.pool.label == state]))
         result[name] = {}
         for index, member in enumerate(members.names):
-            own = float(np.sum(share[(table.label == state) & (joined.pool.member == index)]))
+            own = float(np.sum(share[(joined.pool.label == state) & (joined.pool.member == index)]))
             count = counts[state][index]
             result[name][member] = {
                 "rows": count.observed,

@@ -92,13 +92,17 @@ class ReweightRequest:
                 self.restraints.check_rows(draws)
         return target
 
-    def target_temperature(self, drawn_k: float, target: System | None = None) -> float:
-        """The temperature to weigh to, of draws at ``drawn_k``; ``InputError`` if no weight could bridge the gap.
+    @property
+    def asked_k(self) -> float | None:
+        """The temperature that was given, else the one that another force field's file has written out."""
+        if self.temperature_k is None and self.other is not None:
+            definition = self.other.definition
+            return self.other.temperature_k if "temperature_k" in definition.model_fields_set else None
+        return self.temperature_k
 
-        It is the one that was given, else that of another ``target`` system, else that of the draws.
-        """
-        own_k = drawn_k if self.other is None or target is None else target.temperature_k
-        target_k = own_k if self.temperature_k is None else self.temperature_k
+    def target_temperature(self, drawn_k: float) -> float:
+        """The temperature to weigh to, of draws at ``drawn_k``; ``InputError`` if no weight could bridge the gap."""
+        target_k = drawn_k if self.asked_k is None else self.asked_k
         low, high = drawn_k / TEMPERATURE_RANGE, drawn_k * TEMPERATURE_RANGE
         if not low <= target_k <= high:
             raise InputError(

@@ -25,7 +25,6 @@ from molgen.reweighting.restraints import Restraint, RestraintLine, outside_rang
 from molgen.reweighting.verdict import Evidence, Verdict, judge, worst
 from molgen.rundir import RunDirectory, sha256_file
 from molgen.systems.system import System
-from molgen.weights import normalised
 from molgen.workflows.restraint_files import read_columns, read_restraints
 from molgen.workflows.reweight_rows import RowTable
 from molgen.workflows.reweight_settings import RestraintSettings
@@ -235,7 +234,7 @@ def _likelihood(weighed: "Weighed", z: FloatArray) -> dict[str, Any] | None:
     """The data under the target's force field over the draws' own, both unrestrained; None where there is one only."""
     if weighed.drawn_log_weight is None:
         return None
-    drawn = replace(weighed.table.rows, share=normalised(weighed.drawn_log_weight))
+    drawn = weighed.table.rows.under(weighed.drawn_log_weight)
     found = likelihood_ratio(drawn, weighed.table.rows, z)
     return {
         "drawn_system": weighed.extra["target"]["drawn_system"],

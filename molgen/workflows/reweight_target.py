@@ -12,11 +12,10 @@ from molgen.coordinates.same_space import check_same_space
 from molgen.errors import InputError
 from molgen.observables.states import StateSet
 from molgen.reweighting.diagnostics import describe, describe_states
+from molgen.reweighting.populations import population_evidence
 from molgen.reweighting.verdict import Evidence, Verdict, judge, worst
-from molgen.reweighting.weights import log_weights
 from molgen.systems.definition import CVSection, SystemDefinition
 from molgen.systems.system import MolecularSystem, System
-from molgen.weights import normalised
 from molgen.workflows.reweight_rows import RowTable
 
 DRAWN_ENERGIES = "energies-drawn"
@@ -63,18 +62,20 @@ def _variables(own: SystemDefinition, drawn: SystemDefinition) -> tuple[CVSectio
 
 
 def compare(
-    target: System, drawn: System, table: RowTable, states: StateSet, evidence: Evidence, drawn_energy: FloatArray
+    target: System, drawn: System, table: RowTable, states: StateSet, evidence: Evidence, log_weight: FloatArray
 ) -> Comparison:
     """ΔΔF of every state and pair of states between the draws' own force field and the target's.
 
-    ``table`` holds the weights to the target, ``drawn_energy`` (n,) is u under the draws' own force field at the same
-    temperature; both errors come from the same rows. ``evidence`` is that of an estimate without states.
+    ``table`` holds the weights to the target, ``log_weight`` (n,) is ln w of the same rows to the draws' own force
+    field at the same temperature; both errors come from the same rows. ``evidence`` is that of an estimate without
+    states.
     """
-    log_weight = log_weights(drawn_energy, table.log_q, table.in_domain)
     after = table.rows
-    before = replace(after, share=normalised(log_weight))
+    before = after.under(log_weight)
     names = states.names
     own = replace(evidence, weights=describe(log_weight))
+    if evidence.populations is not None and table.block is not None:
+        own = replace(own, populations=population_evidence(log_weight, table.block, names, table.label))
     diagnostics = (
         describe_states(names, log_weight, table.label),
         describe_states(names, table.log_weight, table.label),

@@ -7,6 +7,7 @@ exp(-u)/q with q the density of all ensembles together.
 
 import math
 from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -46,10 +47,21 @@ from molgen.workflows.reweight_overlap import Findings, examine
 from molgen.workflows.reweight_reference import Reference, reference_forward_ess
 from molgen.workflows.reweight_report import member_histograms
 from molgen.workflows.reweight_request import ReweightRequest
-from molgen.workflows.reweight_rows import RowTable, save_table
+from molgen.workflows.reweight_rows import RowTable, in_shards, save_table
+from molgen.workflows.reweight_target import compare
 
 ROWS = "rows.h5"
 """The frames that were weighed, one file for all ensembles."""
+TARGET_ENERGIES = "energies-target"
+"""Folder of the energies under another force field that is the target."""
+
+
+@dataclass(frozen=True)
+class Potential:
+    """A force field: what is sampled, and its energy at the temperature of the target."""
+
+    system: System
+    energy: Energy
 
 
 def reweight_together(request: ReweightRequest) -> Mapping[str, Any]:
@@ -60,15 +72,20 @@ def reweight_together(request: ReweightRequest) -> Mapping[str, Any]:
     not even one to be refused.
     """
     members = open_members(request.ensembles, request.model)
+    drawn = request.with_states(members.system)
+    system = request.target(drawn)
     target_k = _target_temperature(request, members)
-    system = request.target(request.with_states(members.system))
 
     def work(run: RunDirectory) -> dict[str, Any]:
         run.record(ensembles=[str(member.path.resolve()) for member in members.all])
         _check_reference(request, members)
         with open_executor(request.workers) as executor:
-            energy = open_energy(system, executor=executor, platform=request.platform, temperature_k=target_k)
-            return conclude(run, request, _weigh(run, request, members, system, energy))
+            energy = open_energy(drawn, executor=executor, platform=request.platform, temperature_k=target_k)
+            own = target = Potential(drawn, energy)
+            if system is not drawn:
+                other = open_energy(system, executor=executor, platform=request.platform, temperature_k=target_k)
+                target = Potential(system, other)
+            return conclude(run, request, _weigh(run, request, members, own, target))
 
     return request.run({"ensembles": [member.digest for member in members.all]}, work)
 
@@ -87,8 +104,8 @@ def _check_reference(request: ReweightRequest, members: Members) -> None:
 def _target_temperature(request: ReweightRequest, members: Members) -> float:
     if members.models:
         return request.target_temperature(members.models[0].header.temperature_k)
-    if request.temperature_k is not None:
-        return request.temperature_k
+    if request.asked_k is not None:
+        return request.asked_k
     found = sorted({member.temperature_k for member in members.equilibria})
     if len(found) > 1:
         listed = " and ".join(f"{value:g}" for value in found)
@@ -96,18 +113,20 @@ def _target_temperature(request: ReweightRequest, members: Members) -> float:
     return found[0]
 
 
-def _weigh(run: RunDirectory, request: ReweightRequest, members: Members, system: System, energy: Energy) -> Weighed:
+def _weigh(run: RunDirectory, request: ReweightRequest, members: Members, own: Potential, target: Potential) -> Weighed:
+    """Join by what the ensembles are, densities under their ``own`` force field, and weigh to the ``target``."""
+    system, energy = target.system, target.energy
     states = build_states(system)
     reference = find_reference(run, request, system, states, energy)
     rows: list[MemberRows] = [model_rows(model) for model in members.models]
     for member in members.equilibria:
-        rows.append(independent_frames(member, system, lambda x, m=member: _series(x, m, system, states)))  # type: ignore[misc]
+        rows.append(independent_frames(member, own.system, lambda x, m=member: _series(x, m, system, states)))  # type: ignore[misc]
         found = rows[-1]
         request.progress(ProgressEvent("frames", len(found), found.total, "independent"))
-    samples = make_samples(members, system, energy)
-    pool = make_pool(run, request, rows, samples, system, states, energy)
+    samples = make_samples(members, own.system, own.energy)
+    pool = make_pool(run, request, rows, samples, system, states, own.energy)
     joined = join(run, request, members, samples, pool)
-    table = RowTable(
+    drawn = RowTable(
         pool.energy,
         joined.log_mixture,
         log_weights(pool.energy, joined.log_mixture, pool.in_domain),
@@ -116,13 +135,48 @@ def _weigh(run: RunDirectory, request: ReweightRequest, members: Members, system
         pool.variables,
         replicates=joined.replicates.relative,
     )
+    table = drawn if target is own else _moved(run, request, rows, drawn, energy)
     save_table(run, table, states, {"ensemble": pool.member})
     _save_rows(run, members, rows, table, energy)
     request.interruption.check()
     request.progress(ProgressEvent("audit", 0, 1))
     generator = seeds.numpy_generator(run.seed, "audit")
-    findings = examine(request, members, rows, samples, joined, table, system, states, energy, generator)
-    return _weighed(members, system, states, energy, table, reference, findings, pool, samples, joined)
+    findings = examine(
+        request, members, rows, samples, joined, drawn, own.system, states, own.energy, generator, table.log_weight
+    )
+    weighed = _weighed(members, system, states, energy, table, reference, findings, pool, samples, joined)
+    if target is own:
+        return weighed
+    comparison = compare(system, own.system, table, states, weighed.evidence, drawn.log_weight)
+    counts = weighed.evaluations
+    spent = {**counts, "reweighting": counts["reweighting"] + len(pool.energy)}
+    return replace(
+        weighed,
+        evaluations=spent,
+        extra={**weighed.extra, "target": comparison.record},
+        verdicts=comparison.verdicts,
+        drawn_log_weight=comparison.log_weight,
+    )
+
+
+def _moved(
+    run: RunDirectory, request: ReweightRequest, rows: list[MemberRows], drawn: RowTable, energy: Energy
+) -> RowTable:
+    """The ``rows`` weighed to another force field: their density stays, u is that of ``energy``, kept in shards."""
+    parts, total, done = [], len(drawn.energy), 0
+    for index, item in enumerate(rows):
+
+        def compute(start: int, stop: int, item: MemberRows = item) -> FloatArray:
+            return energy.reduced(item.positions(start, stop), purpose="reweighting")
+
+        def report(stop: int, done: int = done) -> None:
+            request.progress(ProgressEvent("energies of the target", done + stop, total, "rows"))
+
+        folder, shard = f"{TARGET_ENERGIES}/{index:03d}", request.settings.shard_rows
+        parts.append(in_shards(run, folder, len(item), shard, compute, report, request.interruption))
+        done += len(item)
+    reduced = np.concatenate(parts)
+    return replace(drawn, energy=reduced, log_weight=log_weights(reduced, drawn.log_q, drawn.in_domain))
 
 
 def _series(positions: FloatArray, member: EquilibriumMember, system: System, states: StateSet) -> list[FloatArray]:

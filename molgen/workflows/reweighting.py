@@ -108,7 +108,6 @@ def reweight(
 def _weigh(request: ReweightRequest) -> Mapping[str, Any]:
     """The record of result.json, by the way that suits what was given."""
     if len(request.ensembles) > 1:
-        _check_own_target(request)
         from molgen.workflows.reweight_together import reweight_together
 
         return reweight_together(request)
@@ -124,17 +123,8 @@ def _weigh(request: ReweightRequest) -> Mapping[str, Any]:
             f"{path} holds a part of an ensemble, whose weights are known already.", "Reweight the whole ensemble."
         )
     if kind == "annealed":
-        _check_own_target(request)
         return _annealed(request)
     return reweight_one(request)
-
-
-def _check_own_target(request: ReweightRequest) -> None:
-    if request.other is not None:
-        raise InputError(
-            "Only the draws of one model can be weighed to another force field.",
-            "Give the directory of one molgen sample run, or leave out --system.",
-        )
 
 
 def _annealed(request: ReweightRequest) -> Mapping[str, Any]:

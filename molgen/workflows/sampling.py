@@ -63,8 +63,8 @@ class SamplingResult:
 
     ``not_finite`` of them have no finite position or density; ``notes`` say in words what a user should know.
     ``log_q_error`` is the root mean square standard error of log q where it is estimated with noise, else None;
-    ``evaluations`` are the energies spent on finding a bias. ``annealing`` are the figures of annealed populations
-    (:func:`molgen.workflows.annealing.summary`).
+    ``evaluations`` are the energies spent on finding a bias or on annealing, ``annealing`` the figures of annealed
+    populations (:func:`molgen.workflows.annealing.summary`).
     """
 
     directory: Path
@@ -245,6 +245,7 @@ def _anneal(
             notes=figures.pop("notes"),
             bias=text,
             method=ANNEALED,
+            evaluations=figures["evaluations"],
             annealing=figures,
         )
         directory.finish(result.to_json())

@@ -30,6 +30,7 @@ from molgen.systems.record import system_record
 from molgen.systems.system import MolecularSystem, System
 from molgen.trajectories.frames import FrameKind
 from molgen.trajectories.shards import read_shard, write_shard
+from molgen.workflows.starting_frame import start_digest, starting_frame
 
 if TYPE_CHECKING:
     from molgen.bias.base import SumBias
@@ -80,14 +81,22 @@ class _Run:
     interruption: Interruption
     kind: FrameKind
     bias: str | None
+    start: FloatArray
 
 
 def plan_simulation(
-    system: System, *, mode: Mode, time_ps: float, bias: str | None = None, settings: SimulationSettings | None = None
+    system: System,
+    *,
+    mode: Mode,
+    time_ps: float,
+    bias: str | None = None,
+    start: str | Path | None = None,
+    settings: SimulationSettings | None = None,
 ) -> dict[str, Any]:
     """What :func:`simulate` would do: steps, frames, files and their size, memory of the largest task (MB)."""
     settings = settings or SimulationSettings()
     plan, parsed = _plan(system, mode, time_ps, settings), _bias(system, mode, bias, settings)
+    starting_frame(start, system, mode)
     coordinates = system.n_particles * 3
     if isinstance(plan, ExplorePlan):
         shards, largest = len(plan.batches), plan.batch * plan.segment.frames
@@ -97,6 +106,7 @@ def plan_simulation(
         "system": system.name,
         "mode": mode,
         "bias": parsed.text if parsed is not None else None,
+        "start": str(start) if start is not None else None,
         "steps": plan.evaluations,
         "frames": plan.frames,
         "files": shards,
@@ -112,6 +122,7 @@ def simulate(
     mode: Mode = "explore",
     time_ps: float,
     bias: str | None = None,
+    start: str | Path | None = None,
     settings: SimulationSettings | None = None,
     seed: int | None = None,
     workers: int = 1,
@@ -123,13 +134,16 @@ def simulate(
 
     *explore* finds states by hot dynamics and samples from each at the target temperature: training data, whose
     shares are no populations. *plain* is dynamics in independent chains, unbiased or under a static ``bias`` in one
-    line (:func:`molgen.bias.parsing.parse_bias`): an umbrella run. The same call again continues an interrupted run.
-    ``UsageError`` if the time is too short or exploring is to be biased, ``InputError`` if ``output`` belongs to
-    another run or the bias cannot be read or followed, ``PartialError`` if a trajectory explodes,
+    line (:func:`molgen.bias.parsing.parse_bias`): an umbrella run. Its chains begin at the system's structure or, with
+    ``start``, at the last frame of that file or run. The same call again continues an interrupted run.
+    ``UsageError`` if the time is too short or exploring is to be biased or started elsewhere, ``InputError`` if
+    ``output`` belongs to another run, the bias cannot be read or followed, or the frame to start from is unreadable,
+    of other atoms or outside the system's domain, ``PartialError`` if a trajectory explodes,
     ``InterruptedRunError`` at the time limit.
     """
     settings = settings or SimulationSettings()
     plan, parsed = _plan(system, mode, time_ps, settings), _bias(system, mode, bias, settings)
+    first = starting_frame(start, system, mode)
     chosen = resolve_platform(system, platform) if isinstance(system, MolecularSystem) else None
     name = "numpy" if chosen is None else chosen.name
     config = {
@@ -144,6 +158,8 @@ def simulate(
     kind: FrameKind = "explore" if mode == "explore" else "equilibrium"
     if parsed is not None:
         kind, config["bias"] = "umbrella", parsed.text
+    if start is not None:
+        config["start"] = start_digest(first)
     propagator = open_propagator(system, settings, platform=name, bias=parsed)
     with RunDirectory.open(output, kind=KIND, config=config, seed=seed) as directory:
         if directory.complete:
@@ -154,7 +170,9 @@ def simulate(
             stop = interruption or Interruption()
             target = settings.target_k(system)
             text = parsed.text if parsed is not None else None
-            run = _Run(system, propagator, directory, executor, workers, name, target, progress, stop, kind, text)
+            run = _Run(
+                system, propagator, directory, executor, workers, name, target, progress, stop, kind, text, first
+            )
             counts = _explore(run, plan) if isinstance(plan, ExplorePlan) else _plain(run, plan)
         result = SimulationResult(
             directory=directory.path,
@@ -245,9 +263,9 @@ def _plain(run: _Run, plan: PlainPlan) -> dict[str, Any]:
 
 
 def _plain_start(run: _Run, previous: int) -> FloatArray:
-    """Where a piece begins, (1, N, D): the last frame on disk of the piece before it, or the system's structure."""
+    """Where a piece begins, (1, N, D): the last frame on disk of the piece before it, or the run's start."""
     if previous < 0:
-        return run.system.positions[None]
+        return run.start[None]
     frames = read_shard(_shard_path(run, previous), run.system.dim).positions
     return np.asarray(frames[-1:], dtype=np.float64)
 

@@ -8,6 +8,7 @@ import pytest
 from molgen.analysis.free_energy import all_differences, free_energy_difference
 from molgen.analysis.intervals import (
     WeightedRows,
+    difference_error,
     ess_interval,
     mean_influence,
     plain_interval,
@@ -50,6 +51,33 @@ def test_blocks_of_unequal_weight_are_left_out_one_at_a_time() -> None:
     assert expected > 1.05 * plain
     alone = WeightedRows.from_log_weight(np.where(block == 3, 0.0, -np.inf), block)
     assert math.isinf(alone.standard_error(mean_influence(alone, x)[1]))
+
+
+def test_the_error_of_a_difference_under_two_weights_leaves_out_what_both_have() -> None:
+    """Against means of both without each of 12 blocks; with replicates against the spread of their own differences."""
+    generator = np.random.default_rng(4)
+    block, x = np.repeat(np.arange(12), 20), generator.normal(size=240)
+    first, second = generator.normal(size=12)[block] + 0.3 * generator.normal(size=(2, 240))
+    before, after = (WeightedRows.from_log_weight(w, block) for w in (first, second))
+    (low, lowered), (high, raised) = mean_influence(before, x), mean_influence(after, x)
+    error = difference_error(after, raised, before, lowered)
+
+    def without(b: int) -> float:
+        kept = block != b
+        means = [np.average(x[kept], weights=rows.share[kept]) for rows in (after, before)]
+        return float(means[0] - means[1])
+
+    changes = np.array([without(b) for b in range(12)]) - (high - low)
+    assert error == pytest.approx(math.sqrt(11 / 12 * np.sum(changes**2)))
+    assert error < 0.5 * before.standard_error(lowered)
+
+    times = generator.multinomial(240, np.full(240, 1 / 240), size=50).astype(np.float64)
+    relative = (times / (times @ after.share)[:, None]).astype(np.float32)
+    after = WeightedRows.from_log_weight(second, replicates=relative)
+    before = after.under(first)
+    differences = [np.average(x, weights=t * after.share) - np.average(x, weights=t * before.share) for t in times]
+    (_, lowered), (_, raised) = mean_influence(before, x), mean_influence(after, x)
+    assert difference_error(after, raised, before, lowered) == pytest.approx(np.std(differences, ddof=1), rel=1e-4)
 
 
 def test_share_intervals_stay_inside_the_unit_interval() -> None:

@@ -53,6 +53,12 @@ def test_simulate_passes_the_bias(workflows: Any, molgen_command: Command) -> No
     assert [(options["bias"], options["mode"]) for _, _, options in workflows.calls] == [(line, "plain")] * 2
 
 
+def test_simulate_passes_the_frame_to_start_from(workflows: Any, molgen_command: Command) -> None:
+    assert molgen_command(*COMMANDS["simulate"], "--start", "window45") == 0
+    assert molgen_command(*COMMANDS["simulate"], "--start", "window45", "--dry-run") == 0
+    assert [options["start"] for _, _, options in workflows.calls] == [Path("window45")] * 2
+
+
 def test_reweight_passes_target_and_restraints_and_prints_what_they_give(
     workflows: Any, molgen_command: Command, capsys: Captured
 ) -> None:

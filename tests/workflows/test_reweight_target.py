@@ -17,6 +17,7 @@ from molgen.workflows import reweight_conclusion, reweight_model
 from molgen.workflows.reweight_settings import ReweightSettings
 from molgen.workflows.reweight_target import target_system
 from molgen.workflows.reweighting import plan_reweighting, reweight
+from tests.windows import Workshop, harmonic
 
 GRID = np.linspace(-3.0, 3.0, 60_001)
 SETTINGS = ReweightSettings(shard_rows=8000, distances={"enabled": False}, bootstrap_repeats=20, audit_rows=8)
@@ -118,9 +119,50 @@ def test_what_cannot_be_weighed_to_is_refused_and_nothing_is_written(
     ):
         with pytest.raises(InputError, match=message):
             reweight(draws.directory, tmp_path / "r", system=system, settings=SETTINGS, seed=1)
-    with pytest.raises(InputError, match="Only the draws of one model"):
-        reweight([draws.directory, draws.directory], tmp_path / "r", system=other(tmp_path), settings=SETTINGS)
     assert not (tmp_path / "r").exists()
+
+
+@pytest.mark.parametrize("windows", [False, True])
+def test_ensembles_together_are_joined_by_what_they_are_and_weighed_to_the_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, windows: bool
+) -> None:
+    """Draws alone (a mixture) and beside windows of dynamics (MBAR): ΔΔF within 4 standard errors of the exact one.
+
+    The windows are of the draws' own force field: taken for those of the other, their right side would weigh 12 % more.
+    """
+    workshop = Workshop(tmp_path)
+    monkeypatch.setattr(reweight_model, "_load", workshop.load)
+    paths = [workshop.draws("left", ((1.0, -1.0, 0.3),), 3000), workshop.draws("right", ((1.0, 0.8, 0.4),), 3000)]
+    if windows:
+        for center in (-0.9, 0.0, 0.9):
+            bias, text = harmonic(center, 6.0)
+            paths.append(workshop.dynamics(f"w{center:+.1f}", bias, text=text, n=1500))
+    settings = SETTINGS.model_copy(update={"bootstrap_repeats": 60})
+    result = reweight(paths, tmp_path / "r", system=other(tmp_path), settings=settings, seed=1, allow_refused=True)
+    record = result.to_json()
+    before, after = right(5.0, 0.5), right(5.5, 0.8)
+    assert record["audit"]["passed"], record["audit"]
+    assert (record["method"], record["system"]) == ("MBAR" if windows else "deterministic mixture", "tilted-well")
+    exact_z = np.log(np.sum(np.exp(-5.5 * (GRID**2 - 1.0) ** 2 - 0.8 * GRID)) * (GRID[1] - GRID[0]))
+    assert record["log_z"] == pytest.approx(exact_z, abs=0.1)
+    state = record["target"]["states"]["right"]
+    pair = record["target"]["pairs"]["right->left"]
+    logits = [np.log(p / (1 - p)) for p in (before, after)]
+    for item, exact in ((state, -np.log(after / before)), (pair, logits[1] - logits[0])):
+        error = (item["high"] - item["low"]) / 3.92
+        assert 0.0 < error < 0.05
+        assert item["value"] == pytest.approx(exact, abs=4 * error)
+    found = record["populations"]["right"]
+    assert found["value"] == state["after"]["value"]
+    # Apart the two errors are several times that of the difference.
+    assert found["high"] - found["low"] > 0.5 * (state["high"] - state["low"]) * after
+    rows = record["n"]
+    assert record["evaluations"]["reweighting"] == 2 * rows + record["audit"]["rows"]
+    same = reweight(paths, tmp_path / "s", system=other(tmp_path, 5.0, 0.5), settings=settings, seed=1).record
+    plain = reweight(paths, tmp_path / "p", settings=settings, seed=1).record
+    assert same["populations"] == plain["populations"]
+    assert abs(same["target"]["states"]["right"]["value"]) < 1e-12
+    assert same["target"]["states"]["right"]["high"] < 1e-6
 
 
 def molecule(name: str = "alanine-dipeptide") -> MolecularSystem:

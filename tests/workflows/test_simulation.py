@@ -1,16 +1,20 @@
 from pathlib import Path
 from typing import Any
 
+import mdtraj
 import numpy as np
 import pytest
 
+from molgen.coordinates.violations import peptide_bonds
 from molgen.dynamics.schedule import SimulationSettings
+from molgen.dynamics.starts import _half_turn
 from molgen.errors import InputError, InterruptedRunError, UsageError
 from molgen.interruption import Interruption
+from molgen.observables.table import evaluate_cvs
 from molgen.progress import ProgressEvent
 from molgen.rundir import read_manifest
-from molgen.systems.loading import load_system
-from molgen.systems.system import System
+from molgen.systems.loading import data_root, load_system
+from molgen.systems.system import MolecularSystem, System
 from molgen.trajectories.reading import read_frames
 from molgen.workflows.simulation import plan_simulation, simulate
 
@@ -165,3 +169,59 @@ def test_what_cannot_be_biased_is_refused_and_nothing_is_written(system: System,
     with pytest.raises(InputError, match="no collective variable 'ph'"):
         run(system, tmp_path / "x", "plain", bias="harmonic(ph, center=60deg, k=50 kJ/mol/rad^2)")
     assert not (tmp_path / "x").exists()
+
+
+def test_a_run_starts_from_the_last_frame_of_a_file_or_run(system: System, tmp_path: Path) -> None:
+    """PDB, DCD and run directory; a window far away is where it starts, and another start is another run."""
+    assert isinstance(system, MolecularSystem)
+    far = "harmonic(phi, center=60deg, k=900 kJ/mol/rad^2)"
+    short = _SHORT.model_copy(update={"plain_chains": 1, "equilibration_ps": 2.0})
+    first = run(system, tmp_path / "first", "plain", bias=far, settings=short, time_ps=2.2)
+    frames = read_frames([first.directory], system, biased=True).positions
+    assert abs(evaluate_cvs(system, frames)["phi"][-1] - 1.05) < 0.4
+    topology = mdtraj.load(str(data_root() / "systems" / system.name / "topology.pdb")).topology
+    for name, chosen in (("last.pdb", frames[-1:]), ("all.dcd", np.concatenate([system.positions[None], frames]))):
+        mdtraj.Trajectory(chosen, topology).save(str(tmp_path / name))
+    # No window holds these: after 0.02 ps they are still where they began.
+    options = {"settings": _SHORT.model_copy(update={"equilibration_ps": 0.0}), "time_ps": 0.08}
+    for name in ("first", "last.pdb", "all.dcd"):
+        found = run(system, tmp_path / f"from-{name}", "plain", start=tmp_path / name, **options)
+        phi = evaluate_cvs(system, read_frames([found.directory], system).positions)["phi"]
+        assert np.all(np.abs(phi[[0, 2]] - evaluate_cvs(system, frames[-1:])["phi"]) < 0.35), name
+    assert run(system, tmp_path / "from-first", "plain", start=tmp_path / "first", **options).frames == 4
+    with pytest.raises(InputError, match="start"):
+        run(system, tmp_path / "from-first", "plain", start=tmp_path / "last.pdb", **options)
+    with pytest.raises(InputError, match="start"):
+        run(system, tmp_path / "from-first", "plain", **options)
+    plan = plan_simulation(system, mode="plain", time_ps=1.2, start=tmp_path / "last.pdb", settings=_SHORT)
+    assert plan["start"] == str(tmp_path / "last.pdb")
+
+
+def test_what_cannot_be_started_from_is_refused_and_nothing_is_written(system: System, tmp_path: Path) -> None:
+    assert isinstance(system, MolecularSystem)
+    topology = mdtraj.load(str(data_root() / "systems" / system.name / "topology.pdb")).topology
+    bond = next((i, j) for i, j in system.topology.bonds if _is_peptide(system, i, j))
+    turned = _half_turn(system, system.positions, bond)
+    fewer = topology.subset(range(1, 22))
+    for positions, atoms, message in (
+        (system.positions * [-1, 1, 1], topology, "handedness at the stereocentre CA of ALA 2"),
+        (turned, topology, "cis-trans at the peptide bond"),
+        (system.positions[1:], fewer, "21"),
+    ):
+        mdtraj.Trajectory(positions[None], atoms).save(str(tmp_path / "start.pdb"))
+        for call in (run, _planned):
+            with pytest.raises(InputError, match=message):
+                call(system, tmp_path / "x", "plain", start=tmp_path / "start.pdb")
+    with pytest.raises(InputError, match="no file or directory"):
+        run(system, tmp_path / "x", "plain", start=tmp_path / "none.pdb")
+    with pytest.raises(UsageError, match="Exploring starts"):
+        run(system, tmp_path / "x", "explore", start=tmp_path / "start.pdb")
+    assert not (tmp_path / "x").exists()
+
+
+def _planned(system: System, _: Path, mode: Any, start: Path) -> None:
+    plan_simulation(system, mode=mode, time_ps=1.2, start=start, settings=_SHORT)
+
+
+def _is_peptide(system: MolecularSystem, i: int, j: int) -> bool:
+    return {i, j} in [set(torsion[1:3]) for torsion in peptide_bonds(system.topology)]

@@ -1,5 +1,6 @@
 """`molgen simulate`: molecular dynamics, plain or exploring."""
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -38,6 +39,14 @@ def simulate(
             help='Umbrella sampling: plain dynamics under, e.g., "harmonic(phi, center=60deg, k=50 kJ/mol/rad^2)".',
         ),
     ] = None,
+    start: Annotated[
+        Path | None,
+        typer.Option(
+            "--start",
+            metavar="FILE",
+            help="Plain runs begin at its last frame: a structure, a trajectory or another run's directory.",
+        ),
+    ] = None,
     seed: opt.SeedOption = None,
     workers: opt.WorkersOption = opt.DEFAULT_WORKERS,
     platform: opt.PlatformOption = "auto",
@@ -57,7 +66,7 @@ def simulate(
         loaded = load_system(system)
         mode: Mode = "explore" if explore else "plain"
         if dry_run:
-            plan = workflows.plan_simulation(loaded, mode=mode, time_ps=time, bias=bias, settings=settings)
+            plan = workflows.plan_simulation(loaded, mode=mode, time_ps=time, bias=bias, start=start, settings=settings)
             print_plan(plan, as_json=as_json)
             return
         with show_progress(quiet=quiet, verbose=verbose) as progress:
@@ -67,6 +76,7 @@ def simulate(
                 mode=mode,
                 time_ps=time,
                 bias=bias,
+                start=start,
                 settings=settings,
                 seed=seed,
                 workers=workers,
