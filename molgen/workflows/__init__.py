@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from molgen.workflows.committor_flux import FluxResult, FluxSettings, measure_flux, plan_flux
     from molgen.workflows.committor_passages import PassagesResult, PassagesSettings, count_passages, plan_passages
     from molgen.workflows.committor_paths import PathsResult, PathsSettings, plan_paths, sample_paths
-    from molgen.workflows.committor_rate import CommittorRate, committor_rate
+    from molgen.workflows.committor_rates import CommittorRate, committor_rate
     from molgen.workflows.committor_request import CommittorRunResult, CommittorRunSettings
     from molgen.workflows.committor_run import plan_committor_run, run_committor
     from molgen.workflows.conformer_export import ConformersResult, conformers, plan_conformers
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from molgen.workflows.shooting import ShootingResult, ShootingSettings, plan_shooting, shoot
     from molgen.workflows.simulation import SimulationResult, plan_simulation, simulate
     from molgen.workflows.training import TrainingResult, plan_training, train, training_settings
-    from molgen.workflows.transition_ensemble import TransitionStatesResult, transition_ensemble
+    from molgen.workflows.transition_states import TransitionStatesResult, transition_ensemble
 
 _MODULES = {
     "initialisation": ("init", "InitResult"),
@@ -48,7 +48,7 @@ _MODULES = {
     "reweighting": ("reweight", "ReweightResult", "plan_reweighting"),
     "reweight_settings": ("ReweightSettings",),
     "shooting": ("shoot", "ShootingSettings", "ShootingResult", "plan_shooting"),
-    "committor_rate": ("committor_rate", "CommittorRate"),
+    "committor_rates": ("committor_rate", "CommittorRate"),
     "committor_flux": ("measure_flux", "FluxSettings", "FluxResult", "plan_flux"),
     "committor_passages": ("count_passages", "PassagesSettings", "PassagesResult", "plan_passages"),
     "committor_paths": ("sample_paths", "PathsSettings", "PathsResult", "plan_paths"),
@@ -56,7 +56,7 @@ _MODULES = {
     "committor_run": ("run_committor", "plan_committor_run"),
     "committor_fitting": ("fit", "FitResult", "FittingSettings"),
     "committor_evaluation": ("evaluate_committor", "CommittorEvaluation"),
-    "transition_ensemble": ("transition_ensemble", "TransitionStatesResult"),
+    "transition_states": ("transition_ensemble", "TransitionStatesResult"),
     "evaluation": ("evaluate", "EvaluationResult", "plan_evaluation"),
     "exporting": ("export", "ExportResult", "plan_export"),
     "conformer_export": ("conformers", "ConformersResult", "plan_conformers"),

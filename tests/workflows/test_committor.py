@@ -154,7 +154,7 @@ def test_a_molecules_committor_can_be_fitted(tmp_path: Path) -> None:
 
 def test_points_along_a_committor(line: Path, tmp_path: Path) -> None:
     from molgen.shooting.ledger import Ledger
-    from molgen.workflows.committor_rate import committor_rate
+    from molgen.workflows.committor_rates import committor_rate
 
     few = SHOTS.model_copy(update={"pairs": 1})
 

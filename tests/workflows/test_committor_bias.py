@@ -25,7 +25,7 @@ from molgen.workflows import reweight_conclusion
 from molgen.workflows.reweight_settings import ReweightSettings
 from molgen.workflows.reweighting import reweight
 from molgen.workflows.sampling import SamplingSettings, sample
-from molgen.workflows.transition_ensemble import transition_ensemble
+from molgen.workflows.transition_states import transition_ensemble
 from tests.fitted_wells import save_well
 from tests.wells import committor, double_well, potential
 

@@ -12,7 +12,7 @@ from molgen.progress import ProgressEvent
 from molgen.trajectories.shards import write_shard
 from molgen.workflows.committor_passages import count_passages
 from molgen.workflows.committor_paths import PathsSettings, plan_paths, sample_paths
-from molgen.workflows.committor_rate import committor_rate
+from molgen.workflows.committor_rates import committor_rate
 from molgen.workflows.route_starts import sampled_paths
 from molgen.workflows.shooting import ShootingSettings, shoot
 from tests.wells import double_well

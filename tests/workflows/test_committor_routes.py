@@ -16,7 +16,7 @@ from molgen.trajectories.shards import write_shard
 from molgen.workflows.committor_fitting import fit
 from molgen.workflows.committor_flux import FluxSettings, measure_flux, plan_flux
 from molgen.workflows.committor_passages import PassagesSettings, count_passages, plan_passages
-from molgen.workflows.committor_rate import committor_rate
+from molgen.workflows.committor_rates import committor_rate
 from molgen.workflows.shooting import ShootingSettings, shoot
 from tests.wells import Looks, double_well
 

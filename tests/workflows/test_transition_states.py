@@ -13,11 +13,11 @@ from molgen.ensemble import Ensemble, EnsembleHeader, EnsembleReader, EnsembleWr
 from molgen.errors import InputError, RefusedError, UsageError
 from molgen.systems.record import system_record
 from molgen.trajectories.shards import write_shard
-from molgen.workflows.committor_rate import committor_rate
+from molgen.workflows.committor_rates import committor_rate
 from molgen.workflows.exporting import export
 from molgen.workflows.reweighting import reweight
 from molgen.workflows.shooting import ShootingSettings, shoot
-from molgen.workflows.transition_ensemble import transition_ensemble
+from molgen.workflows.transition_states import transition_ensemble
 from tests.fitted_wells import save_well
 from tests.wells import committor, double_well, potential
 

@@ -8,7 +8,7 @@ import pytest
 
 from molgen.errors import InputError
 from molgen.trajectories.shards import write_shard
-from molgen.workflows.committor_rate import committor_rate
+from molgen.workflows.committor_rates import committor_rate
 from molgen.workflows.shooting import ShootingSettings, shoot
 from tests.shooting.test_rate import DENSITY, GRID, exact
 from tests.wells import double_well
