@@ -70,9 +70,13 @@ def _variables(system: System) -> tuple[tuple[str, ...], Raw]:
     return tuple(names), raw
 
 
+def _axes(dimensions: int) -> tuple[str, ...]:
+    return tuple("xyz"[:dimensions]) if dimensions <= 3 else tuple(f"x{k}" for k in range(dimensions))
+
+
 def _coordinates(system: System) -> tuple[tuple[str, ...], Raw]:
     if isinstance(system, AnalyticSystem) and system.n_particles == 1:
-        return tuple("xyz"[: system.dim]), lambda positions: positions.flatten(1)
+        return _axes(system.dim), lambda positions: positions.flatten(1)
     chart = chart_of(system)
     turns = dict(zip(chart.circular, chart.periods, strict=True)) | dict.fromkeys(chart.narrow, 2.0 * math.pi)
     angles = sorted(turns)
