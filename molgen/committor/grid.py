@@ -1,8 +1,8 @@
-r"""The committor of overdamped dynamics in one or two dimensions on a grid: what shots and networks are checked against.
+r"""The committor of overdamped dynamics in one or two dimensions on a grid, which shots and networks are held to.
 
 The square-root approximation of the generator (H. C. Lie, K. Fackeldey and M. Weber, SIAM J. Matrix Anal. Appl. 34
-(2013) 738, doi:10.1137/120888478; its factor for a grid: M. Heida, Math. Models Methods Appl. Sci. 28 (2018) 2599,
-doi:10.1142/S0218202518500562) gives the rate from cell i to a neighbour j at distance h in a potential V in kT,
+(2013) 738; its factor for a regular grid: L. Donati, M. Weber and B. G. Keller, J. Phys.: Condens. Matter 33 (2021)
+115902) gives the rate from cell i to a neighbour j at distance h in a potential V in kT,
 
     Q_ij = (D/h²) exp(−(V_j − V_i)/2),    D = T/(m γ), 1 where friction and kT are 1.
 

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from molgen.workflows.committor_rate import CommittorRate, committor_rate
     from molgen.workflows.committor_request import CommittorRunResult, CommittorRunSettings
     from molgen.workflows.committor_run import plan_committor_run, run_committor
+    from molgen.workflows.committor_selftest import SelftestResult, selftest
     from molgen.workflows.conformer_export import ConformersResult, conformers, plan_conformers
     from molgen.workflows.demonstration import DemoResult, demo, plan_demo
     from molgen.workflows.diagnosis import Diagnosis, diagnose
@@ -47,6 +48,7 @@ _MODULES = {
     "committor_rate": ("committor_rate", "CommittorRate"),
     "committor_request": ("CommittorRunResult", "CommittorRunSettings"),
     "committor_run": ("run_committor", "plan_committor_run"),
+    "committor_selftest": ("selftest", "SelftestResult"),
     "committor_fitting": ("fit", "FitResult", "FittingSettings"),
     "committor_evaluation": ("evaluate_committor", "CommittorEvaluation"),
     "evaluation": ("evaluate", "EvaluationResult", "plan_evaluation"),
@@ -77,6 +79,7 @@ __all__ = [
     "ReweightSettings",
     "SamplingResult",
     "SamplingSettings",
+    "SelftestResult",
     "ShootingResult",
     "ShootingSettings",
     "SimulationResult",
@@ -106,6 +109,7 @@ __all__ = [
     "reweight",
     "run_committor",
     "sample",
+    "selftest",
     "shoot",
     "simulate",
     "train",
