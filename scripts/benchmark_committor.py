@@ -216,11 +216,8 @@ def needed(curve: list[Row], error: float) -> float:
 
 def median_curve(curves: list[list[Row]]) -> list[Row]:
     """The median error at each number of shots that all curves have."""
-    length = min(len(curve) for curve in curves)
-    found = [[curve[k] for curve in curves] for k in range(length)]
-    return [
-        {name: statistics.median(item[name] for item in column) for name in ("shots", "rmse")} for column in columns
-    ]
+    found = [[curve[k] for curve in curves] for k in range(min(len(curve) for curve in curves))]
+    return [{name: statistics.median(item[name] for item in at) for name in ("shots", "rmse")} for at in found]
 
 
 def table() -> None:
