@@ -18,7 +18,7 @@ from molgen.committor.known import (
     hidden_coordinate_case,
     muller_brown_case,
 )
-from molgen.committor.model import Committor
+from molgen.committor.model import Committor, CommittorSettings
 from molgen.dynamics.analytic_passage import analytic_passages
 from molgen.dynamics.molecular_passage import molecular_passages
 from molgen.dynamics.passage import PassageDynamics, PhasePoints
@@ -157,7 +157,7 @@ def _swap(task: _Task) -> Iterator[SelfCheck]:
     x = numpy_generator(task.seed, "swap").uniform(-0.85, 0.85, 200).reshape(-1, 1, 1)
     here, there = (shots_from(which, x, 2, task.seed) for which in (case, other))
     yield SelfCheck("swap-shots", "shots with another outcome", float(np.abs(here.b - there.a).sum()), 0.0)
-    settings = FittingSettings(steps=200)
+    settings = FittingSettings(model=CommittorSettings(members=2), steps=200)
     lineage = np.arange(len(x)) // 4
     models = [
         fit_committor(which.boundary, FittingData.of(x, counts, lineage), settings, task.seed)
