@@ -36,13 +36,14 @@ def muller_brown(frames: FloatArray, parameters: Mapping[str, float]) -> tuple[F
     V(x, y) = s * sum_k A_k exp(a_k dx^2 + b_k dx dy + c_k dy^2), dx = x - x_k, dy = y - y_k
     (K. Müller and L. D. Brown, doi:10.1007/BF00547608; the constants are the paper's).
     """
-    height, a, b, c, x0, y0 = _MULLER_BROWN.T
-    dx = frames[:, 0, :1] - x0
-    dy = frames[:, 0, 1:] - y0
+    # Terms along the first axis: sums over a short last one cost more than the exponentials.
+    height, a, b, c, x0, y0 = _MULLER_BROWN.T[:, :, None]
+    dx = frames[:, 0, 0] - x0
+    dy = frames[:, 0, 1] - y0
     terms = parameters["scale"] * height * np.exp(a * dx * dx + b * dx * dy + c * dy * dy)
-    gradient_x = (terms * (2.0 * a * dx + b * dy)).sum(axis=1)
-    gradient_y = (terms * (b * dx + 2.0 * c * dy)).sum(axis=1)
-    return terms.sum(axis=1), np.stack([gradient_x, gradient_y], axis=1)[:, None]
+    gradient_x = (terms * (2.0 * a * dx + b * dy)).sum(axis=0)
+    gradient_y = (terms * (b * dx + 2.0 * c * dy)).sum(axis=0)
+    return terms.sum(axis=0), np.stack([gradient_x, gradient_y], axis=1)[:, None]
 
 
 def dead_end(frames: FloatArray, parameters: Mapping[str, float]) -> tuple[FloatArray, FloatArray]:
