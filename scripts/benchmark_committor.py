@@ -21,6 +21,7 @@ import math
 import statistics
 from collections.abc import Callable
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +35,7 @@ from molgen.committor.fitting import FittingData, FittingSettings, fit_committor
 from molgen.committor.grid import GridCommittor, error_on, refined
 from molgen.committor.known import KnownCase, double_well_case, muller_brown_case
 from molgen.dynamics.analytic_passage import analytic_passages
+from molgen.files import write_atomically
 from molgen.observables.boundary import NEITHER
 from molgen.seeds import child_seed
 from molgen.shooting.points import choose_points
@@ -78,17 +80,25 @@ def muller_brown(seed: int, work: Path) -> Row:
     result = ran(case, 20_000, MULLER_BROWN_RUN, seed, work)
     centres, cells = grid.centres(case.cells(grid)), case.cells(grid)
     each = result.evaluations / result.shots
-    curve = []
+    curve, plan = [], MULLER_BROWN_RUN.plan(20_000)
     for row in result.rounds:
         folder = work / "rounds" / f"{row['round'] - 1:04d}"
         if (folder / "committor.json").exists():
-            shots = result.shots * row["evaluations"] / result.evaluations
+            shots = 2 * sum(entry.all_pairs for entry in plan[: row["round"]])
             error = error_on(load_committor(folder).model.probability(centres), grid, cells)
-            curve.append({"shots": round(shots), "rmse": error})
+            curve.append({"shots": shots, "rmse": error})
     model = load_committor(work).model
-    found = two_way_rates(case, grid, model, 4000, child_seed(seed, "rates"))
+
+    def routes() -> Row:
+        found = two_way_rates(case, grid, model, 4000, child_seed(seed, "rates"))
+        return {name: asdict(getattr(found, name)) for name in ("nu", "k_ab", "k_ba")}
+
+    def other(choice: str, shots: int) -> Row:
+        return {"shots": shots, "rmse": drawn_error(case, grid, choice, shots, seed)}
+
+    two_way = kept(work, "two-way", routes)
     others = {
-        choice: [{"shots": shots, "rmse": drawn_error(case, grid, choice, shots, seed)} for shots in counts]
+        choice: [kept(work, f"{choice}-{shots}", partial(other, choice, shots)) for shots in counts]
         for choice, counts in BASELINES.items()
     }
     return {
@@ -99,10 +109,19 @@ def muller_brown(seed: int, work: Path) -> Row:
         "exploring_shots": result.exploring_evaluations / each,
         "rmse": curve[-1]["rmse"],
         "rounds": curve,
-        "two_way": {name: asdict(getattr(found, name)) for name in ("nu", "k_ab", "k_ba")},
+        "two_way": two_way,
         "gradient_bound_nu": gradient_bound(grid, model),
         **others,
     }
+
+
+def kept(work: Path, name: str, compute: Callable[[], Row]) -> Row:
+    """What ``compute`` gave before, or gives now, as a file beside the run directory ``work``."""
+    path = work.with_name(f"{work.name}-{name}.json")
+    if not path.exists():
+        row = compute()
+        write_atomically(path, json.dumps(row).encode())
+    return dict(json.loads(path.read_bytes()))
 
 
 def coverage(seed: int, work: Path) -> Row:

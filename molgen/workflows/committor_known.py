@@ -33,9 +33,12 @@ MULLER_BROWN_RUN = CommittorRunSettings(
     batch=1000,
     patience=100,
     fitting=FittingSettings(steps=600, check_every=60),
-    exploring=ExploringSettings(interval_ps=0.5, limit_ps=50.0, candidates=1000),
+    exploring=ExploringSettings(interval_ps=0.5, frames=250, limit_ps=50.0, candidates=15_000),
 )
-"""`committor run` on these systems: all rounds, hot dynamics in stages that suit their time unit."""
+"""`committor run` on these systems: all rounds, hot dynamics in stages that suit their time unit.
+
+On Müller-Brown many hot frames are kept: they are cheap beside shots, and frames on the way of shots lie low.
+"""
 
 
 def error_of(case: KnownCase, grid: GridCommittor, folder: Path) -> float:

@@ -178,7 +178,7 @@ def _one_d(task: _Task) -> Iterator[SelfCheck]:
     model = load_committor(task.folder).model
     for name, value, truth in _rates(case, model, task):
         extrapolated = refined(getattr(coarse, truth), getattr(fine, truth))
-        task.figures |= {f"1d-{name}": value, f"1d-{name}-grid": extrapolated}
+        task.figures.update({f"1d-{name}": value, f"1d-{name}-grid": extrapolated})
         yield SelfCheck(f"1d-{name}", "|rate / the grid's − 1|", abs(value / extrapolated - 1.0), 0.1)
 
 
