@@ -95,6 +95,17 @@ def print_transition_states(result: Mapping[str, Any], *, as_json: bool) -> None
         tables.print_transition_states(result)
 
 
+def print_selftest(result: Mapping[str, Any], *, as_json: bool) -> None:
+    """Every figure beside its bound; exit 4 if one is beyond it, so that figures must not be believed."""
+    if as_json:
+        print_json(result)
+    else:
+        tables.print_selftest(result)
+    if not result["passed"]:
+        sys.stdout.flush()
+        raise typer.Exit(RefusedError.exit_code)
+
+
 def print_export(result: Mapping[str, Any], *, as_json: bool) -> None:
     """How many frames were written, what they are worth, and their files."""
     if as_json:

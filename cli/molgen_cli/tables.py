@@ -281,6 +281,26 @@ def _rate(item: Mapping[str, Any] | None, *, upper: bool) -> str:
     return f"{'at most ' if upper else ''}{value} ({low} to {high})"
 
 
+def print_selftest(result: Mapping[str, Any]) -> None:
+    """Each check of ``committor selftest``: what was measured, the figure, its bound."""
+    from rich.text import Text
+
+    console = _console()
+    table = _table("Known answers", "", "check", "figure", "at most", "what")
+    for check in result["checks"]:
+        level = "ok" if check["passed"] else "problem"
+        cells = (check["name"], f"{check['value']:.3g}", f"{check['bound']:.3g}", check["what"])
+        table.add_row(Text(level, style=_LEVEL_STYLES[level]), *cells)
+    console.print(table)
+    for name, value in result["figures"].items():
+        _print_entry(console, name, f"{value:.4g}")
+    failed = sum(not check["passed"] for check in result["checks"])
+    verdict = (
+        f"{failed} of {len(result['checks'])} figures are beyond their bounds." if failed else "Everything passed."
+    )
+    console.print(verdict, style="bold red" if failed else "bold green", highlight=False)
+
+
 def print_export(result: Mapping[str, Any]) -> None:
     """Frames, duplicates, warnings and files of an export, one a line."""
     console = _console()

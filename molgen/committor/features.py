@@ -109,9 +109,13 @@ def _variables(system: System, chosen: tuple[str, ...] | None) -> Description:
     return tuple(names), tuple(groups), raw
 
 
+def _axes(dimensions: int) -> tuple[str, ...]:
+    return tuple("xyz"[:dimensions]) if dimensions <= 3 else tuple(f"x{k}" for k in range(dimensions))
+
+
 def _coordinates(system: System) -> Description:
     if isinstance(system, AnalyticSystem) and system.n_particles == 1:
-        axes = tuple("xyz"[: system.dim])
+        axes = _axes(system.dim)
         single = tuple(FeatureGroup(axis, (column,), False) for column, axis in enumerate(axes))
         return axes, single, lambda positions: positions.flatten(1)
     chart = chart_of(system)

@@ -1,5 +1,6 @@
 """Fitting a committor to shots by its binomial likelihood, each member to its own bootstrap of the lineages."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -21,13 +22,17 @@ LEAST_DECIDED = 50
 
 
 class FittingSettings(Settings):
-    """``steps`` of AdamW on all shots at once; a member keeps the parameters that served its left-out lineages best."""
+    """``steps`` of AdamW on ``batch`` configurations each; all, if there are no more.
+
+    A member keeps the parameters of every ``check_every`` steps that serve its left-out lineages best.
+    """
 
     model: CommittorSettings = CommittorSettings()
     steps: PositiveInt = 800
+    batch: PositiveInt = 512
     rate: PositiveFloat = 5e-3
     decay: float = Field(default=1e-2, ge=0.0)
-    check_every: PositiveInt = 20
+    check_every: PositiveInt = 40
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,10 +87,10 @@ def fit_committor(boundary: Boundary, data: FittingData, settings: FittingSettin
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, max_lr=settings.rate, total_steps=settings.steps)
     best = torch.full((settings.model.members,), torch.inf)
     kept = [parameter.detach().clone() for parameter in model.members.parameters()]
-    for step in range(settings.steps):
+    for step, rows in enumerate(_batches(len(features), settings, generator)):
         optimiser.zero_grad()
-        loss = negative_log_likelihood(model.members(features), reached, decided)
-        total = (weight * loss).sum() / weight.sum(1).mean()
+        loss = negative_log_likelihood(model.members(features[rows]), reached[rows], decided[rows])
+        total = (weight[:, rows] * loss).sum() / len(rows)
         total.backward()  # type: ignore[no-untyped-call]
         optimiser.step()
         schedule.step()
@@ -101,6 +106,20 @@ def fit_committor(boundary: Boundary, data: FittingData, settings: FittingSettin
         for keep, parameter in zip(kept, model.members.parameters(), strict=True):
             parameter.copy_(keep)
     return model.requires_grad_(False)
+
+
+def _batches(n: int, settings: FittingSettings, generator: torch.Generator) -> Iterator[torch.Tensor]:
+    """The rows of each step: every one of the ``n`` once in an order of chance, then anew."""
+    size = min(settings.batch, n)
+    order = torch.empty(0, dtype=torch.int64)
+    for _ in range(settings.steps):
+        if size == n:
+            yield torch.arange(n)
+            continue
+        if len(order) < size:
+            order = torch.cat([order, torch.randperm(n, generator=generator)])
+        yield order[:size]
+        order = order[size:]
 
 
 def _bootstrap(lineage: IntArray, members: int, generator: np.random.Generator) -> tuple[torch.Tensor, torch.Tensor]:

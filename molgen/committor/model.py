@@ -23,8 +23,8 @@ class CommittorSettings(Settings):
 
     features: FeatureKind = "internal"
     variables: tuple[str, ...] | None = None
-    hidden: PositiveInt = 48
-    layers: Annotated[int, Field(ge=0)] = 2
+    hidden: PositiveInt = 32
+    layers: Annotated[int, Field(ge=0)] = 3
     members: Annotated[int, Field(ge=2)] = 8
 
 
@@ -89,3 +89,17 @@ class Committor(nn.Module):
     def uncertainty(self, positions: Configurations) -> FloatArray:
         """Standard deviation (n,) of z over the members."""
         return self.member_logits(positions).std(0).numpy()
+
+    def interval(self, positions: Configurations, level: float = 0.95) -> tuple[FloatArray, FloatArray]:
+        """Lower and upper ends (n,) of an interval of q of frames (n, N, D), by Student's t over the members' logits.
+
+        Members are bootstraps: their spread is the error of one, and for the mean of m nearly that again. In a state
+        both ends are its q.
+        """
+        from scipy.special import expit
+        from scipy.stats import t
+
+        z, spread = self.logit(positions), self.uncertainty(positions)
+        members = self.settings.members
+        half = float(t.ppf(0.5 + 0.5 * level, members - 1)) * np.sqrt(1.0 + 1.0 / members) * spread
+        return np.asarray(expit(z - half)), np.asarray(expit(z + half))

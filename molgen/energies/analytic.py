@@ -36,13 +36,48 @@ def muller_brown(frames: FloatArray, parameters: Mapping[str, float]) -> tuple[F
     V(x, y) = s * sum_k A_k exp(a_k dx^2 + b_k dx dy + c_k dy^2), dx = x - x_k, dy = y - y_k
     (K. Müller and L. D. Brown, doi:10.1007/BF00547608; the constants are the paper's).
     """
-    height, a, b, c, x0, y0 = _MULLER_BROWN.T
-    dx = frames[:, 0, :1] - x0
-    dy = frames[:, 0, 1:] - y0
+    # Terms along the first axis: sums over a short last one cost more than the exponentials.
+    height, a, b, c, x0, y0 = _MULLER_BROWN.T[:, :, None]
+    dx = frames[:, 0, 0] - x0
+    dy = frames[:, 0, 1] - y0
     terms = parameters["scale"] * height * np.exp(a * dx * dx + b * dx * dy + c * dy * dy)
-    gradient_x = (terms * (2.0 * a * dx + b * dy)).sum(axis=1)
-    gradient_y = (terms * (b * dx + 2.0 * c * dy)).sum(axis=1)
-    return terms.sum(axis=1), np.stack([gradient_x, gradient_y], axis=1)[:, None]
+    gradient_x = (terms * (2.0 * a * dx + b * dy)).sum(axis=0)
+    gradient_y = (terms * (b * dx + 2.0 * c * dy)).sum(axis=0)
+    return terms.sum(axis=0), np.stack([gradient_x, gradient_y], axis=1)[:, None]
+
+
+def dead_end(frames: FloatArray, parameters: Mapping[str, float]) -> tuple[FloatArray, FloatArray]:
+    """V(x, y) = b (x^2 - 1)^2 + k/2 y^2 - d exp(-((x - 0.3)^2 + (y - 1.5)^2)/(2 0.4^2)), for frames (n, 1, 2).
+
+    b ↔ ``barrier``, k ↔ ``stiffness``, d ↔ ``depth`` (kT): a double well along x with a pocket beside its barrier.
+    """
+    x, y = frames[:, 0, 0], frames[:, 0, 1]
+    barrier, stiffness = parameters["barrier"], parameters["stiffness"]
+    dx, dy, square = x - 0.3, y - 1.5, 0.4 * 0.4
+    pocket = parameters["depth"] * np.exp(-0.5 * (dx * dx + dy * dy) / square)
+    well = x * x - 1.0
+    gradient_x = 4.0 * barrier * x * well + pocket * dx / square
+    gradient_y = stiffness * y + pocket * dy / square
+    value = barrier * well * well + 0.5 * stiffness * y * y - pocket
+    return value, np.stack([gradient_x, gradient_y], axis=1)[:, None]
+
+
+def hidden_coordinate(frames: FloatArray, parameters: Mapping[str, float]) -> tuple[FloatArray, FloatArray]:
+    """V = b (x_0^2 - 1)^2 + k/2 (s - c x_0)^2 + r/2 (sum_i x_i^2 - s^2), s = sum_i x_i / 3, for frames (n, 1, 10).
+
+    i from 1 to 9; b ↔ ``barrier``, k ↔ ``stiffness``, c ↔ ``coupling``, r ↔ ``rest`` (kT). The nine coordinates are a
+    rotation of s, along which the barrier is crossed, and of eight that nothing else depends on.
+    """
+    x, others = frames[:, 0, 0], frames[:, 0, 1:]
+    barrier, coupling = parameters["barrier"], parameters["coupling"]
+    s = others.sum(axis=1) / 3.0
+    well, off = x * x - 1.0, s - coupling * x
+    rest = parameters["rest"]
+    gradient = np.empty_like(frames)
+    gradient[:, 0, 0] = 4.0 * barrier * x * well - parameters["stiffness"] * coupling * off
+    gradient[:, 0, 1:] = rest * others + ((parameters["stiffness"] * off - rest * s) / 3.0)[:, None]
+    value = barrier * well * well + 0.5 * parameters["stiffness"] * off * off
+    return value + 0.5 * rest * ((others * others).sum(axis=1) - s * s), gradient
 
 
 def pair_double_well(frames: FloatArray, parameters: Mapping[str, float]) -> tuple[FloatArray, FloatArray]:
@@ -96,6 +131,8 @@ def _scattered(difference: FloatArray, factor: FloatArray, n: int) -> FloatArray
 POTENTIALS: dict[str, Potential] = {
     "double-well": double_well,
     "muller-brown": muller_brown,
+    "dead-end": dead_end,
+    "hidden-coordinate": hidden_coordinate,
     "pair-double-well": pair_double_well,
     "lennard-jones": lennard_jones,
 }

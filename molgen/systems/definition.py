@@ -9,6 +9,8 @@ from molgen.settings import Settings
 ANALYTIC_PARAMETERS: dict[str, dict[str, float]] = {
     "double-well": {"barrier": 5.0, "tilt": 0.5},
     "muller-brown": {"scale": 0.1},
+    "dead-end": {"barrier": 4.0, "stiffness": 4.0, "depth": 9.0},
+    "hidden-coordinate": {"barrier": 5.0, "stiffness": 10.0, "coupling": 1.5, "rest": 20.0},
     "pair-double-well": {"distance": 4.0, "quadratic": -4.0, "quartic": 0.9},
     "lennard-jones": {"depth": 1.0, "radius": 1.0, "spring": 1.0},
 }
@@ -17,6 +19,8 @@ ANALYTIC_PARAMETERS: dict[str, dict[str, float]] = {
 ANALYTIC_DIMENSIONS: dict[str, int] = {
     "double-well": 1,
     "muller-brown": 2,
+    "dead-end": 2,
+    "hidden-coordinate": 10,
     "pair-double-well": 2,
     "lennard-jones": 3,
 }
@@ -47,6 +51,11 @@ class AnalyticSection(Settings):
     ``muller-brown``, (x, y):  V = scale * sum_k A_k exp(a_k (x - x_k)^2 + b_k (x - x_k)(y - y_k) + c_k (y - y_k)^2)
     with the four terms of K. Müller and L. D. Brown, Theor. Chim. Acta 53, 75 (1979), doi:10.1007/BF00547608.
 
+    ``dead-end``, (x, y):  V = barrier (x^2 - 1)^2 + stiffness/2 y^2 - depth exp(-((x - 0.3)^2 + (y - 1.5)^2)/0.32).
+
+    ``hidden-coordinate``, ten coordinates, s = (x_1 + ... + x_9)/3:
+    V = barrier (x_0^2 - 1)^2 + stiffness/2 (s - coupling x_0)^2 + rest/2 (x_1^2 + ... + x_9^2 - s^2).
+
     ``pair-double-well``, identical ``particles`` in the plane, a sum over unordered pairs at distance d:
     V = sum quadratic (d - distance)^2 + quartic (d - distance)^4 (J. Köhler et al., ICML 2020, arXiv:2006.02425).
 
@@ -54,7 +63,9 @@ class AnalyticSection(Settings):
     V = depth sum [(radius/d)^12 - 2 (radius/d)^6] + spring/2 sum_i |x_i - c|^2.
     """
 
-    potential: Literal["double-well", "muller-brown", "pair-double-well", "lennard-jones"]
+    potential: Literal[
+        "double-well", "muller-brown", "dead-end", "hidden-coordinate", "pair-double-well", "lennard-jones"
+    ]
     particles: PositiveInt = 1
     parameters: dict[str, float] = Field(default_factory=dict)
 

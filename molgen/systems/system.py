@@ -122,7 +122,12 @@ System = MolecularSystem | AnalyticSystem
 
 def starting_point(potential: str, particles: int = 1) -> FloatArray:
     """A point (N, D) near the deepest minimum of one particle's potential, or a compact lattice of several."""
-    points = {"double-well": [[-1.0]], "muller-brown": [[-0.558, 1.442]]}
+    points = {
+        "double-well": [[-1.0]],
+        "muller-brown": [[-0.558, 1.442]],
+        "dead-end": [[-1.0, 0.0]],
+        "hidden-coordinate": [[-1.0, *[-0.5] * 9]],
+    }
     if potential in points:
         position = np.asarray(points[potential], dtype=np.float64)
     else:

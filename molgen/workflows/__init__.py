@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from molgen.workflows.committor_rates import CommittorRate, committor_rate
     from molgen.workflows.committor_request import CommittorRunResult, CommittorRunSettings
     from molgen.workflows.committor_run import plan_committor_run, run_committor
+    from molgen.workflows.committor_selftest import SelftestResult, selftest
     from molgen.workflows.conformer_export import ConformersResult, conformers, plan_conformers
     from molgen.workflows.demonstration import DemoResult, demo, plan_demo
     from molgen.workflows.diagnosis import Diagnosis, diagnose
@@ -54,6 +55,7 @@ _MODULES = {
     "committor_paths": ("sample_paths", "PathsSettings", "PathsResult", "plan_paths"),
     "committor_request": ("CommittorRunResult", "CommittorRunSettings"),
     "committor_run": ("run_committor", "plan_committor_run"),
+    "committor_selftest": ("selftest", "SelftestResult"),
     "committor_fitting": ("fit", "FitResult", "FittingSettings"),
     "committor_evaluation": ("evaluate_committor", "CommittorEvaluation"),
     "transition_states": ("transition_ensemble", "TransitionStatesResult"),
@@ -91,6 +93,7 @@ __all__ = [
     "ReweightSettings",
     "SamplingResult",
     "SamplingSettings",
+    "SelftestResult",
     "ShootingResult",
     "ShootingSettings",
     "SimulationResult",
@@ -127,6 +130,7 @@ __all__ = [
     "run_committor",
     "sample",
     "sample_paths",
+    "selftest",
     "shoot",
     "simulate",
     "train",

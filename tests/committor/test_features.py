@@ -54,3 +54,10 @@ def test_a_particles_coordinates_are_its_features() -> None:
 def test_variables_that_are_not_there_are_refused() -> None:
     with pytest.raises(InputError, match="no collective variables"):
         Features(system_of("chiral"), "cv")
+
+
+def test_a_particle_in_many_dimensions_has_its_coordinates() -> None:
+    features = Features(load_system("hidden-coordinate"), "internal")
+    assert features.names == tuple(f"x{k}" for k in range(10))
+    assert Features(load_system("muller-brown"), "internal").names == ("x", "y")
+    assert features(torch.zeros(3, 1, 10)).shape == (3, 10)

@@ -12,7 +12,10 @@ from molgen.engines.executors import open_executor
 from molgen.errors import InputError
 from molgen.systems.loading import load_system
 
-NAMES = ["alanine-dipeptide", "alanine-dipeptide-vacuum", "double-well", "muller-brown", "dw4", "lj13"]
+NAMES = [
+    "alanine-dipeptide", "alanine-dipeptide-vacuum", "double-well", "muller-brown", "dead-end", "hidden-coordinate",
+    "dw4", "lj13",
+]  # fmt: skip
 
 
 @pytest.fixture(scope="module", params=NAMES)

@@ -14,8 +14,8 @@ from molgen.systems.loading import data_root
 
 CLUSTERS = ("dw4", "lj13", "lj55")
 NAMES = [
-    "alanine-dipeptide", "alanine-dipeptide-obc1", "alanine-dipeptide-vacuum", "double-well", "muller-brown", "dw4",
-    "lj13", "lj55",
+    "alanine-dipeptide", "alanine-dipeptide-obc1", "alanine-dipeptide-vacuum", "double-well", "muller-brown",
+    "dead-end", "hidden-coordinate", "dw4", "lj13", "lj55",
 ]  # fmt: skip
 PHI = "[[cv]]\nname = 'phi'\ntorsion = [4, 6, 8, 14]\n"
 

@@ -7,7 +7,7 @@ import typer
 
 from molgen_cli import options as opt
 from molgen_cli.commands import committor_routes
-from molgen_cli.output import print_committor, print_plan, print_result, print_transition_states
+from molgen_cli.output import print_committor, print_plan, print_result, print_selftest, print_transition_states
 from molgen_cli.progress import show_progress
 from molgen_cli.session import guarded_run
 
@@ -248,6 +248,28 @@ def transition_states(
             allow_refused=allow_refused,
         )
         print_transition_states(result.to_json(), as_json=as_json)
+
+
+@app.command("selftest")
+def selftest(
+    parts: Annotated[
+        list[str] | None, typer.Argument(metavar="[PART...]", help="Some of its parts; all of them unless given.")
+    ] = None,
+    seed: Annotated[int, typer.Option("--seed", min=0, help="Root seed of all randomness.")] = 1,
+    workers: opt.WorkersOption = opt.DEFAULT_WORKERS,
+    as_json: opt.JsonOption = False,
+    verbose: opt.VerboseOption = False,
+    quiet: opt.QuietOption = False,
+) -> None:
+    """Shoot, fit and estimate rates on systems with known answers; exit 4 if a figure is beyond its bound."""
+    with guarded_run(None) as interruption:
+        from molgen import workflows
+
+        with show_progress(quiet=quiet, verbose=verbose) as progress:
+            result = workflows.selftest(
+                tuple(parts or ()), seed=seed, workers=workers, progress=progress, interruption=interruption
+            )
+        print_selftest(result.to_json(), as_json=as_json)
 
 
 app.command("paths")(committor_routes.paths)
