@@ -17,6 +17,7 @@ import mdtraj as md
 import numpy as np
 import openmm
 import openpathsampling as paths
+from openmm import unit
 from openpathsampling.engines import openmm as ops_openmm
 
 
@@ -53,8 +54,8 @@ def main() -> None:
     with np.load(folder / "points.npz") as file:
         frames = md.Trajectory(file["positions"], md.load(str(folder / "topology.pdb")).topology)
     snapshots = ops_openmm.tools.trajectory_from_mdtraj(frames)
-    beta = 1.0 / (0.00831446261815324 * setting["temperature_k"])
-    randomizer = paths.RandomVelocities(beta / ops_openmm.tools.unit.kilojoule_per_mole, engine)
+    beta = 1.0 / (setting["temperature_k"] * unit.kelvin * unit.BOLTZMANN_CONSTANT_kB)
+    randomizer = paths.RandomVelocities(beta, engine)
     storage = paths.Storage(str(folder / "ops.nc"), "w", template=template)
     print(json.dumps({"version": paths.version.version, "openmm": openmm.version.version}), flush=True)
     known = 0

@@ -245,8 +245,10 @@ def print_rate(result: Mapping[str, Any]) -> None:
     for key in ("transition_paths", "pairs", "path_time", "outside_share"):
         if key in result:
             _print_entry(console, key, f"{result[key]:.4g}" if isinstance(result[key], float) else result[key])
-    if result["comparisons"]:
-        apart = max(result["comparisons"], key=lambda item: abs(item["log_ratio"]) / item["sigma"])
+    bounds = {row["route"] for row in result["routes"] if row["upper_bound"]}
+    compared = [item for item in result["comparisons"] if not bounds & {item["first"], item["second"]}]
+    if compared:
+        apart = max(compared, key=lambda item: abs(item["log_ratio"]) / item["sigma"])
         number = abs(apart["log_ratio"]) / apart["sigma"]
         text = f"{number:.1f} standard deviations, {apart['first']} and {apart['second']} ({apart['quantity']})"
         _print_entry(console, "furthest apart", text)
