@@ -91,7 +91,7 @@ def atom_shares(found: Sequence[Attribution]) -> dict[int, float]:
 
 def _logit(model: Committor, features: torch.Tensor) -> torch.Tensor:
     with torch.no_grad():
-        logits: torch.Tensor = model.members(features.to(model.members.linear.dtype)).double().mean(0)
+        logits: torch.Tensor = model.feature_logits(features).mean(0)
         return logits
 
 
@@ -99,7 +99,7 @@ def _logit_and_slope(model: Committor, features: torch.Tensor) -> tuple[torch.Te
     """z (n,) and its derivatives (n, F) by the standardised features."""
     with torch.enable_grad():
         inputs = features.clone().requires_grad_(True)
-        logit = model.members(inputs.to(model.members.linear.dtype)).double().mean(0)
+        logit = model.feature_logits(inputs).mean(0)
         (slope,) = torch.autograd.grad(logit.sum(), inputs)
     return logit.detach(), slope
 

@@ -7,8 +7,8 @@ import numpy as np
 import torch
 from pydantic import Field, PositiveFloat, PositiveInt
 
-from molgen.arrays import IntArray
-from molgen.committor.likelihood import negative_log_likelihood
+from molgen.arrays import FloatArray, IntArray
+from molgen.committor.likelihood import negative_log_likelihood, recalibrate
 from molgen.committor.model import Committor, CommittorSettings
 from molgen.errors import InputError
 from molgen.observables.boundary import Boundary
@@ -19,6 +19,8 @@ from molgen.shooting.shots import Counts
 
 LEAST_DECIDED = 50
 """Fewer decided shots than this are too few to fit anything to."""
+CALIBRATED = 0.25
+"""A calibration is applied where the relative error of its slope is below this."""
 
 
 class FittingSettings(Settings):
@@ -74,7 +76,8 @@ def fit_committor(boundary: Boundary, data: FittingData, settings: FittingSettin
     """A committor fitted to ``data``.
 
     Lineages are drawn with replacement for each member; those that were not drawn are its held-out set, by which its
-    parameters are chosen. With one lineage configurations are drawn instead.
+    parameters are chosen. With one lineage configurations are drawn instead. In the end the logits are calibrated by
+    what each configuration's members that did not see it say of it (:func:`calibration`).
     """
     generator = torch.Generator().manual_seed(child_seed(seed, "initial"))
     model = Committor(boundary, settings.model, generator)
@@ -105,7 +108,25 @@ def fit_committor(boundary: Boundary, data: FittingData, settings: FittingSettin
     with torch.no_grad():
         for keep, parameter in zip(kept, model.members.parameters(), strict=True):
             parameter.copy_(keep)
+        model.scale.copy_(torch.from_numpy(calibration(model.members(features), left_out, data)))
     return model.requires_grad_(False)
+
+
+def calibration(logits: torch.Tensor, left_out: torch.Tensor, data: FittingData) -> FloatArray:
+    """(a, b) (2,) for which σ(a + b z) predicts best, z the mean over the members that a configuration was left out of.
+
+    ``logits`` (m, n) are those of the members, ``left_out`` (m, n) is 1 where a member did not see a configuration. A
+    network of many features says more than it knows where shots are few: b < 1 takes that back, as Platt scaling on
+    out-of-bag predictions (L. Breiman, Out-of-bag estimation (1996)). (0, 1) where the shots do not determine b to
+    ``CALIBRATED`` of itself, or where it is not positive.
+    """
+    members = left_out.sum(0)
+    seen = (members > 0).numpy()
+    mean = ((logits * left_out).sum(0) / members.clamp(min=1.0)).double().numpy()
+    again = recalibrate(mean[seen], data.reached[seen], data.decided[seen])
+    if not again.slope_error < CALIBRATED * again.slope:
+        return np.array([0.0, 1.0])
+    return np.array([again.intercept, again.slope])
 
 
 def _batches(n: int, settings: FittingSettings, generator: torch.Generator) -> Iterator[torch.Tensor]:

@@ -58,19 +58,28 @@ class Members(nn.Module):
 
 
 class Committor(nn.Module):
-    """q(x) = σ(z(x)), z the mean over the members; exactly 0 in state a and 1 in state b of ``boundary``."""
+    """q(x) = σ(z(x)), z the mean over the members; exactly 0 in state a and 1 in state b of ``boundary``.
+
+    ``scale`` = (a, b) belongs to the fit: each member's logit is a + b times what its network says.
+    """
+
+    scale: torch.Tensor
 
     def __init__(self, boundary: Boundary, settings: CommittorSettings, generator: torch.Generator) -> None:
         super().__init__()
         self.boundary, self.settings = boundary, settings
         self.features = Features(boundary.system, settings.features, settings.variables)
         self.members = Members(len(self.features.names), settings, generator)
+        self.register_buffer("scale", torch.tensor([0.0, 1.0], dtype=torch.float64))
 
     def member_logits(self, positions: Configurations | torch.Tensor) -> torch.Tensor:
         """Logits (m, n), float64, of frames (n, N, D), not pinned; differentiable by autograd."""
-        features = self.features(positions).to(self.members.linear.dtype)
-        logits: torch.Tensor = self.members(features)
-        return logits.double()
+        return self.feature_logits(self.features(positions))
+
+    def feature_logits(self, features: torch.Tensor) -> torch.Tensor:
+        """Logits (m, n), float64, of standardised features (n, F)."""
+        logits: torch.Tensor = self.members(features.to(self.members.linear.dtype)).double()
+        return self.scale[0] + self.scale[1] * logits
 
     @torch.no_grad()
     def logit(self, positions: Configurations) -> FloatArray:

@@ -31,7 +31,7 @@ from molgen.seeds import child_seed, numpy_generator
 from molgen.settings import nearest_hint
 from molgen.systems.definition import StateSection
 from molgen.systems.loading import load_system
-from molgen.systems.system import AnalyticSystem, MolecularSystem
+from molgen.systems.system import AnalyticSystem, MolecularSystem, System
 from molgen.workflows.committor_known import (
     DOUBLE_WELL_RUN,
     MULLER_BROWN_RUN,
@@ -135,12 +135,12 @@ def _retrace(task: _Task) -> Iterator[SelfCheck]:
     far = (StateSection(name="a", where="phi > 179.9deg"), StateSection(name="b", where="phi < -179.9deg"))
     boundary = Boundary(with_states(molecule, far), "a", "b")
     atoms = replace(molecular_passages(molecule, boundary, platform="Reference"), friction_per_ps=0.0)
-    dynamics: tuple[tuple[str, PassageDynamics, float], ...] = (
-        ("particle", particle, 1e-12),
-        ("molecule", atoms, 1e-10),
+    dynamics: tuple[tuple[str, System, PassageDynamics, float], ...] = (
+        ("particle", well, particle, 1e-12),
+        ("molecule", molecule, atoms, 1e-10),
     )
-    for name, passages, bound in dynamics:
-        positions = np.asarray(passages.boundary.system.positions)[None]
+    for name, system, passages, bound in dynamics:
+        positions = np.asarray(system.positions)[None]
         start = PhasePoints(positions, passages.velocities(positions, generator))
         there = passages.run(start, RETRACED_STEPS, 1).end
         back = passages.run(there.reversed(), RETRACED_STEPS, 2).end
