@@ -1,6 +1,7 @@
 """Transition states of the double well: the right part of the Boltzmann distribution, and what is refused."""
 
 import csv
+import json
 from pathlib import Path
 from typing import Any
 
@@ -113,3 +114,26 @@ def test_what_is_no_boltzmann_sample_or_too_little_is_refused(model: Path, tmp_p
     assert not (tmp_path / "ts").exists()
     allowed = transition_ensemble(model, [few], tmp_path / "ts", delta=WIDE, allow_refused=True)
     assert allowed.verdict == "refused"
+
+
+def test_the_command_prints_what_was_written_and_exits_4_where_it_is_refused(
+    model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from molgen_cli.main import run
+
+    frames = str(weighted(tmp_path / "frames.h5"))
+
+    def call(*options: str) -> tuple[int, str]:
+        arguments = ["transition-states", str(model), frames, "-o", str(tmp_path / "ts"), *options]
+        monkeypatch.setattr("sys.argv", ["molgen", "committor", *arguments])
+        with pytest.raises(SystemExit) as caught:
+            run()
+        return int(caught.value.code or 0), capsys.readouterr().out
+
+    assert call("--delta", "0.001")[0] == 4
+    assert not (tmp_path / "ts").exists()
+    code, text = call("--delta", "0.2", "--format", "xtc", "--json")
+    assert code == 0
+    assert json.loads(text)["files"][:2] == ["ensemble.h5", "transition-states.xtc"]
+    code, text = call("--delta", "0.2", "--format", "xtc")
+    assert (code, "transition-states.xtc" in text, "caution" in text) == (0, True, True)
