@@ -99,17 +99,24 @@ def recalibrate(logit: FloatArray, reached: IntArray, decided: IntArray, dispers
     z, s, k = logit[used], reached[used].astype(np.float64), decided[used].astype(np.float64)
     design = np.stack([np.ones_like(z), z], axis=1)
     beta = np.array([0.0, 1.0])
-    information = np.full((2, 2), np.nan)
+
+    def loss(beta: FloatArray) -> float:
+        return float((k * np.logaddexp(0.0, design @ beta) - s * (design @ beta)).sum())
+
     for _ in range(100):
         p = expit(design @ beta)
-        weight = k * p * (1.0 - p)
-        information = design.T @ (weight[:, None] * design)
+        information = design.T @ ((k * p * (1.0 - p))[:, None] * design)
         if not np.isfinite(information).all() or np.linalg.cond(information) > 1e12:
             return Recalibration(math.nan, math.nan, math.nan, math.nan)
         change = np.linalg.solve(information, design.T @ (s - k * p))
-        beta = beta + np.clip(change, -2.0, 2.0)
+        # The likelihood is concave: a whole step may jump over its top and go round for ever, a shorter one does not.
+        while loss(beta + change) > loss(beta) + 1e-12 * abs(loss(beta)):
+            change = 0.5 * change
+        beta = beta + change
         if np.abs(change).max() < 1e-10:
             break
+    else:
+        return Recalibration(math.nan, math.nan, math.nan, math.nan)
     error = np.sqrt(np.diag(np.linalg.inv(information)) * max(dispersion, 1.0))
     return Recalibration(float(beta[1]), float(error[1]), float(beta[0]), float(error[0]))
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from molgen.committor.fitting import FittingData, FittingSettings, fit_committor
+from molgen.committor.fitting import FittingData, FittingSettings, calibration, fit_committor
 from molgen.committor.model import Committor, CommittorSettings
 from molgen.errors import InputError
 from molgen.observables.boundary import Boundary
@@ -99,3 +99,20 @@ def test_an_interval_is_of_the_members_spread_and_a_point_in_the_states() -> Non
     assert ((low[1:4] < q) & (q < high[1:4])).all()
     narrow = model.interval(x, 0.5)
     assert ((narrow[0] > low)[1:4] & (narrow[1] < high)[1:4]).all()
+
+
+def test_logits_are_calibrated_by_what_members_did_not_see() -> None:
+    """Members that say twice what is true, and anything of what they saw; the slope to four standard errors."""
+    rows = data(400)
+    truth = torch.as_tensor(committor(rows.positions[:, 0, 0])).logit()
+    left_out = (torch.rand(4, 400, generator=torch.Generator().manual_seed(1)) < 0.4).double()
+    logits = torch.where(left_out > 0, 2.0 * truth + 1.0, torch.full_like(truth, 50.0))
+    intercept, slope = calibration(logits, left_out, rows)
+    assert slope == pytest.approx(0.5, abs=4 * 0.015)
+    assert intercept == pytest.approx(-0.5, abs=4 * 0.05)
+    few = rows.rows(np.arange(3))
+    assert calibration(logits[:, :3], left_out[:, :3], few).tolist() == [0.0, 1.0]
+    wrong = calibration(-logits, left_out, rows)
+    assert wrong.tolist() == [0.0, 1.0]
+    model = fitted(rows)
+    assert model.scale[1] != 1.0

@@ -65,6 +65,9 @@ def test_recalibration_finds_the_slope_and_intercept_that_were_put_in() -> None:
     assert abs(found.slope - 1.5) < 4 * found.slope_error
     assert abs(found.intercept - 0.3) < 4 * found.intercept_error
     assert found.slope_error < 0.03
+    bold = recalibrate(4.0 * true + 3.0, reached, decided)  # a plain Newton iteration goes round for ever here
+    assert bold.slope == pytest.approx(0.25, abs=4 * bold.slope_error)
+    assert bold.intercept == pytest.approx(-0.75, abs=4 * bold.intercept_error)
     doubled = recalibrate((true - 0.3) / 1.5, reached, decided, dispersion=4.0)
     assert doubled.slope_error == pytest.approx(2.0 * found.slope_error)
     assert math.isnan(recalibrate(np.zeros(50), np.ones(50, dtype=int), np.full(50, 2)).slope)
