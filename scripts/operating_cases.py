@@ -30,7 +30,9 @@ from molgen.trajectories.shards import write_shard
 Quality = Literal["good", "poor", "bad"]
 """``good``: several times as many effective samples as the rules need in every state. ``bad``: a state lost or nearly
 so. ``poor``: in between, answered or refused as the draws fall."""
-FEW = workflows.ReweightSettings(distances={"enabled": False})
+FEW = workflows.ReweightSettings(bootstrap_repeats=20, distances={"enabled": False})
+"""For one ensemble only the interval of its effective sample size is bootstrapped, which nobody looks at here."""
+TOGETHER = workflows.ReweightSettings(distances={"enabled": False})
 
 
 class Case(Protocol):
@@ -109,8 +111,9 @@ class Normals:
             paths.append(folder / f"window-{number}")
             own = child_seed(seed, "window", number)
             windows.make_window(paths[-1], system, center, self.stiffness, self.frames, own)
+        few = FEW if len(paths) == 1 else TOGETHER
         try:
-            return workflows.reweight(paths, folder / "result", settings=FEW, seed=seed, allow_refused=True).record
+            return workflows.reweight(paths, folder / "result", settings=few, seed=seed, allow_refused=True).record
         except InputError:
             return None
 
@@ -121,9 +124,10 @@ class Normals:
 
 @dataclass(frozen=True)
 class MullerBrown:
-    """A normal distribution or a spline flow trained for ``steps`` steps on exact frames of Müller-Brown times ``scale``.
+    """A normal distribution or a spline flow trained for ``steps`` steps on exact frames of Müller-Brown.
 
-    ``rounds`` of fresh draws follow the steps. ``mass`` is the part of the frames of state b that
+    ``rounds`` of fresh draws follow the steps; ``scale`` is that of the potential. ``mass`` is the part
+    of the frames of b that
     training sees (frames of b are thinned to it): the model then gives b that part of its weight.
     """
 

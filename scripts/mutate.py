@@ -1,0 +1,130 @@
+"""Break the code on purpose, one patch at a time, in a scratch copy: at least one test has to fail for each.
+
+    python scripts/mutate.py -o docs/benchmarks/mutations.json --work DIR [--only NAME] [--tests PATH ...]
+
+The patches are in scripts/mutations.py. A patch whose old text is not in its file exactly once is an error. For each
+the tests named with it are run first and the run stops at the first that fails; a patch that they do not notice is
+tried on the whole suite. What is known stays in the output file, from where the script goes on when it is called
+again; `--unbroken` runs the named tests once on the code as it is, where all must pass.
+"""
+
+import argparse
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from mutations import MUTATIONS, Mutation
+
+from molgen.files import write_atomically
+
+ROOT = Path(__file__).resolve().parent.parent
+COPIED = ("molgen", "cli", "data", "tests", "scripts", "docs", "pyproject.toml", "CHANGELOG.md", "README.md")
+FAILED, PASSED = 1, 0
+"""Exit codes of pytest; any other is no answer."""
+
+
+def check(mutation: Mutation, root: Path) -> str:
+    """The text of the patched file; ``SystemExit`` unless the old text is there exactly once."""
+    text = (root / mutation.file).read_text()
+    found = text.count(mutation.old)
+    if found != 1:
+        sys.exit(f"{mutation.file} has the text of a patch {found} times, not once: {mutation.old!r}")
+    return text.replace(mutation.old, mutation.new)
+
+
+def run_tests(copy: Path, tests: Sequence[str], limit: float) -> tuple[int, str]:
+    """pytest's exit code and the first test that failed; ``SystemExit`` if the tests could not be run."""
+    command = [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", "--no-header", *tests]
+    environment = os.environ | {"PYTHONPATH": f"{copy}:{copy / 'cli'}", "PYTHONDONTWRITEBYTECODE": "1"}
+    environment["OMP_NUM_THREADS"] = "1"
+    try:
+        done = subprocess.run(command, cwd=copy, env=environment, capture_output=True, text=True, timeout=limit)
+    except subprocess.TimeoutExpired:
+        sys.exit(f"The tests {' '.join(tests)} did not end within {limit:g} s; give them longer with --limit.")
+    if done.returncode not in (FAILED, PASSED):
+        sys.exit(f"pytest ended with {done.returncode}:\n{done.stdout[-3000:]}{done.stderr[-2000:]}")
+    match = re.search(r"^(?:FAILED|ERROR) (\S+)", done.stdout, re.MULTILINE)
+    return done.returncode, match.group(1) if match else ""
+
+
+def try_patch(mutation: Mutation, copy: Path, limit: float) -> dict[str, Any]:
+    """Patch the copy, run the tests, and put the file back."""
+    patched, path = check(mutation, copy), copy / mutation.file
+    original = path.read_text()
+    started = time.perf_counter()
+    path.write_text(patched)
+    try:
+        code, test = run_tests(copy, mutation.tests, limit)
+        whole = code == PASSED
+        if whole:
+            code, test = run_tests(copy, ["tests"], 10 * limit)
+    finally:
+        path.write_text(original)
+    seconds = round(time.perf_counter() - started, 1)
+    return {"what": mutation.what, "file": mutation.file, "noticed": code == FAILED, "by": test, "seconds": seconds} | (
+        {"only_by_the_whole_suite": True} if whole else {}
+    )
+
+
+def copy_of(work: Path) -> Path:
+    """A scratch copy of the repository."""
+    copy = work / "copy"
+    shutil.rmtree(copy, ignore_errors=True)
+    copy.mkdir(parents=True)
+    for name in COPIED:
+        source = ROOT / name
+        if source.is_dir():
+            shutil.copytree(source, copy / name, ignore=shutil.ignore_patterns("__pycache__"))
+        elif source.exists():
+            shutil.copy(source, copy / name)
+    return copy
+
+
+def table(found: dict[str, Any]) -> str:
+    """The result in Markdown."""
+    lines = ["| fault | file | noticed by |", "| --- | --- | --- |"]
+    for name, item in found.items():
+        if name in MUTATIONS:
+            by = f"`{item['by']}`" if item["noticed"] else "**nothing**"
+            lines.append(f"| {item['what']} | `{item['file'].removeprefix('molgen/')}` | {by} |")
+    return "\n".join(lines)
+
+
+def main() -> None:
+    """Every patch that has no result yet."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
+    parser.add_argument("-o", "--output", type=Path, required=True)
+    parser.add_argument("--work", type=Path, required=True)
+    parser.add_argument("--only", action="append", choices=list(MUTATIONS))
+    parser.add_argument("--limit", type=float, default=3600.0, help="seconds that the named tests may take")
+    parser.add_argument("--unbroken", action="store_true", help="run the named tests on the code as it is")
+    arguments = parser.parse_args()
+    for mutation in MUTATIONS.values():
+        check(mutation, ROOT)
+    copy = copy_of(arguments.work)
+    if arguments.unbroken:
+        tests = sorted({test for mutation in MUTATIONS.values() for test in mutation.tests})
+        code, test = run_tests(copy, tests, 10 * arguments.limit)
+        sys.exit(f"fails unbroken: {test}" if code else 0)
+    found: dict[str, Any] = json.loads(arguments.output.read_text()) if arguments.output.exists() else {}
+    for name in arguments.only or MUTATIONS:
+        if name in found and not arguments.only:
+            continue
+        found[name] = try_patch(MUTATIONS[name], copy, arguments.limit)
+        ordered = {key: found[key] for key in MUTATIONS if key in found}
+        write_atomically(arguments.output, (json.dumps(ordered, indent=2) + "\n").encode())
+        print(f"{name}: {found[name]}", flush=True)
+    print(table(found))
+    missed = [name for name, item in found.items() if not item["noticed"]]
+    sys.exit(f"not noticed: {', '.join(missed)}" if missed else 0)
+
+
+if __name__ == "__main__":
+    main()
