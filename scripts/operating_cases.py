@@ -294,7 +294,6 @@ CENTRED = ((0.0, 0.9),)
 CASES: dict[str, Case] = {
     "spline, 24 % effective": Normals("spline", "good", CENTRED, 12_000),
     "spline, 11 % effective": Normals("spline", "good", ((0.0, 3.5),), 20_000),
-    "spline, 2 % effective": Normals("spline", "good", ((0.0, 20.0),), 100_000),
     "spline, heavy weights": Normals("spline", "poor", ((-0.4, 0.65),), 12_000),
     "spline, heavier weights": Normals("spline", "poor", ((-0.5, 0.6),), 12_000),
     "spline, a mode of 0.5 %": Normals("spline", "bad", ((-0.9, 0.35),), 12_000),
@@ -318,5 +317,6 @@ CASES: dict[str, Case] = {
         "combined", "good", ((-0.3, 0.8),), 12_000, windows=(-0.5, 0.0, 0.5), frames=2_000
     ),
     "combined, state lost": Normals("combined", "bad", ((-1.0, 0.2), (-0.6, 0.25)), 4_000),
+    "spline, 2 % effective": Normals("spline", "good", ((0.0, 20.0),), 100_000),
 }
 """The share of effective draws in the names is that of a quadrature (the trained models': of their runs)."""

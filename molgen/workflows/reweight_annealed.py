@@ -199,6 +199,7 @@ def _audit(
         check_temperature(header.temperature_k, annealed.system.temperature_k),
         check_values("energy", sample.reduced_energy[weighed], fresh[weighed], ENERGY_TOLERANCE),
         _check_evidences(annealed),
+        _check_particles(annealed),
         audit_domain(reader, annealed.system),
     ]
     if sample.reduced_bias is not None:
@@ -217,6 +218,17 @@ def _check_evidences(annealed: _Annealed) -> AuditCheck:
     if len(stored) != len(found):
         return AuditCheck("evidence", False, f"{len(found)} populations with {len(stored)} evidences")
     return check_values("evidence", stored, found, (EVIDENCE_TOLERANCE, 0.0))
+
+
+def _check_particles(annealed: _Annealed) -> AuditCheck | None:
+    """Rows of each population against their number in the header: weights that are equal hide rows that are missing."""
+    stored = annealed.header.annealing.get("particles")
+    if stored is None:
+        return None
+    found = np.bincount(annealed.column("population").astype(np.int64)).tolist()
+    if found == list(stored):
+        return AuditCheck("particles", True, f"{sum(found)} rows in both")
+    return AuditCheck("particles", False, f"{sum(found)} rows in the populations, {sum(stored)} in the header")
 
 
 def _extra(annealed: _Annealed, table: RowTable, populations: PopulationEvidence) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from molgen.arrays import FloatArray
+from molgen.arrays import BoolArray, FloatArray
 from molgen.energies.base import Energy
 from molgen.ensemble import EnsembleReader
 from molgen.reweighting.audit import (
@@ -23,6 +23,7 @@ from molgen.reweighting.audit import (
     check_temperature,
     check_values,
 )
+from molgen.reweighting.latents import check_latents
 from molgen.systems.system import AnalyticSystem, System
 from molgen.workflows.reweight_model import log_density
 from molgen.workflows.reweight_rows import RowTable
@@ -30,6 +31,10 @@ from molgen.workflows.reweight_rows import RowTable
 if TYPE_CHECKING:
     from molgen.models.artifact import LoadedModel
 
+MOST_LATENT = 20_000
+"""Draws of which the latent numbers are computed; of a slow flow fewer."""
+LATENT_PIECES = 10
+"""Pieces of a model's own size that are computed at most."""
 _CHUNK = 4096
 
 
@@ -48,6 +53,8 @@ def audit_ensemble(
 
     ``system`` is that of the draws. u is compared with the values that entered the weights and, where the ensemble
     stores energies, with those too, unless the target is another (``same_target`` False, or another temperature).
+    Of plain draws of a flow the latent numbers must be distributed as the flow draws them, which shows rows that are
+    missing.
     """
     index = audit_rows(len(reader), generator, rows)
     sample = reader.rows(index)
@@ -76,6 +83,8 @@ def audit_ensemble(
             precise = copy.deepcopy(loaded.model).double()
             fixed = () if isinstance(system, AnalyticSystem) else tuple((i, j) for i, j, _ in system.constraints)
             checks.append(check_jacobian(precise, sample.positions[few], log_q[few], fixed))
+            if header.kind == "model" and header.bias is None:
+                checks.append(audit_latents(reader, loaded.model, table.in_domain, generator))
     return assemble(len(index), checks)
 
 
@@ -83,6 +92,27 @@ def _stored_energy(stored: FloatArray | None, fresh: FloatArray, *, same: bool) 
     if stored is None or not same:
         return None
     return check_values("stored energy", stored, fresh, ENERGY_TOLERANCE)
+
+
+def audit_latents(
+    reader: EnsembleReader, model: LatentModel, in_domain: BoolArray, generator: np.random.Generator
+) -> AuditCheck:
+    """Latent numbers of the draws, or of as many random ones as are affordable, against the model's distribution."""
+    import torch
+
+    piece = int(getattr(model, "piece", _CHUNK))
+    index = audit_rows(len(reader), generator, min(MOST_LATENT, LATENT_PIECES * piece))
+    chosen = np.zeros(len(reader), dtype=np.bool_)
+    chosen[index] = True
+    chosen &= in_domain
+    parts = [np.zeros((0, 0))]
+    for start in range(0, len(reader), piece):
+        inside = chosen[start : start + piece]
+        if np.any(inside):
+            positions = reader.slice(start, min(start + piece, len(reader))).positions[inside]
+            parts.append(model.to_latent(torch.as_tensor(positions, dtype=torch.float64)).double().numpy())
+    latent = np.concatenate(parts[1:] or parts)
+    return check_latents(latent, getattr(model, "n_angles", None), len(index) - len(latent))
 
 
 def audit_domain(reader: EnsembleReader, system: System) -> AuditCheck | None:
