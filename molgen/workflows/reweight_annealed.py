@@ -42,7 +42,7 @@ from molgen.reweighting.verdict import Evidence
 from molgen.rundir import RunDirectory, sha256_file
 from molgen.systems.record import system_from_record
 from molgen.systems.system import System
-from molgen.workflows.reweight_audit import audit_domain
+from molgen.workflows.reweight_audit import audit_domain, geometry_record
 from molgen.workflows.reweight_conclusion import Weighed, conclude, coverage_of
 from molgen.workflows.reweight_model import ensemble_file, find_model
 from molgen.workflows.reweight_one import find_reference
@@ -139,7 +139,10 @@ def _weigh(
         {"model_sha256": header.model_sha256, "system_fingerprint": system.fingerprint, "measure": header.measure},
         density="none",
         curve=training[0] if training else None,
-        extra=_extra(annealed, table, populations),
+        extra={
+            **_extra(annealed, table, populations),
+            "geometry": geometry_record(annealed.reader, system, table.in_domain),
+        },
     )
 
 

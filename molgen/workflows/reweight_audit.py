@@ -1,7 +1,7 @@
 """The audit of a reweighting: what is compared, and with what."""
 
 import copy
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -35,6 +35,8 @@ MOST_LATENT = 20_000
 """Draws of which the latent numbers are computed; of a slow flow fewer."""
 LATENT_PIECES = 10
 """Pieces of a model's own size that are computed at most."""
+MOST_PLACES = 8
+"""Places of violations that are named."""
 _CHUNK = 4096
 
 
@@ -113,6 +115,30 @@ def audit_latents(
             parts.append(model.to_latent(torch.as_tensor(positions, dtype=torch.float64)).double().numpy())
     latent = np.concatenate(parts[1:] or parts)
     return check_latents(latent, getattr(model, "n_angles", None), len(index) - len(latent))
+
+
+def geometry_record(reader: EnsembleReader, system: System, in_domain: BoolArray) -> dict[str, Any]:
+    """Where draws leave the domain, in words, and how far they are off the distances that the system holds fixed."""
+    if isinstance(system, AnalyticSystem):
+        return {}
+    from molgen.coordinates.violations import find_violations
+
+    pairs = np.array([(i, j) for i, j, _ in system.constraints], dtype=np.int64).reshape(-1, 2)
+    lengths = np.array([length for _, _, length in system.constraints])
+    outside, largest = [], 0.0
+    for start in range(0, len(reader), _CHUNK):
+        stop = min(start + _CHUNK, len(reader))
+        inside = in_domain[start:stop]
+        if np.all(inside) and not len(pairs):
+            continue
+        positions = reader.slice(start, stop).positions
+        outside.append(positions[~inside])
+        if len(pairs) and np.any(inside):
+            found = np.linalg.norm(positions[inside][:, pairs[:, 0]] - positions[inside][:, pairs[:, 1]], axis=-1)
+            largest = max(largest, float(np.max(np.abs(found - lengths))))
+    places = find_violations(np.concatenate(outside), system) if outside else ()
+    constraints = {"number": len(pairs), "largest_deviation_nm": largest}
+    return {"places": [str(place) for place in places[:MOST_PLACES]], "constraints": constraints}
 
 
 def audit_domain(reader: EnsembleReader, system: System) -> AuditCheck | None:
