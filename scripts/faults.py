@@ -5,13 +5,13 @@
 MODEL is a trained spline flow of alanine dipeptide (`molgen demo` leaves one). Of every kind of ensemble a sound one is
 drawn, then spoiled in every way that applies to it; the word and the sentence that names the fault are written down.
 A fault counts as named if the verdict is `refused` (or the input is turned down, exit 3) and a reason says what is
-wrong. The sound ensembles must not be refused.
+wrong. The sound ensembles must not be refused. scripts/verdict_tables.py makes the table in docs/verdicts.md.
 """
 
 import argparse
 import json
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -265,22 +265,6 @@ def _outcome(word: str, reasons: list[str], fault: Fault) -> dict[str, Any]:
     return {"word": word, "reason": (telling or reasons or [""])[0], "as_it_should_be": right}
 
 
-def table(found: Mapping[str, Mapping[str, Any]]) -> str:
-    """The result as a table in Markdown."""
-    lines = ["| fault | " + " | ".join(KINDS) + " |", "| --- |" + " --- |" * len(KINDS)]
-    for name, fault in FAULTS.items():
-        cells = []
-        for kind in KINDS:
-            if kind not in fault.kinds:
-                cells.append("–")
-                continue
-            item = found.get(kind, {}).get(name)
-            word = "?" if item is None else item["word"]
-            cells.append(word if item is None or item["as_it_should_be"] else f"**{word}**")
-        lines.append(f"| {name} | " + " | ".join(cells) + " |")
-    return "\n".join(lines)
-
-
 def main() -> None:
     """Every fault for every kind asked for."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
@@ -302,7 +286,6 @@ def main() -> None:
             found.setdefault(kind, {})[name] = judge(sound, fault, arguments.work / "spoiled")
             arguments.output.write_text(json.dumps(found, indent=2, ensure_ascii=False) + "\n")
             print(f"{kind}, {name}: {found[kind][name]}", flush=True)
-    print(table(found))
 
 
 if __name__ == "__main__":

@@ -5,8 +5,8 @@
 The patches are in scripts/mutations.py. A patch whose old text is not in its file exactly once is an error. For each
 the tests named with it are run first and the run stops at the first that fails; a patch that they do not notice is
 tried on the whole suite. What is known stays in the output file, from where the script goes on when it is called
-again; `--unbroken` runs the named tests once on the code as it is, where all must pass. Heavy libraries are imported
-once, and every run of the tests is a fork of this process.
+again; scripts/verdict_tables.py makes the table in docs/verdicts.md. `--unbroken` runs the named tests once on the code
+as it is, where all must pass. Heavy libraries are imported once; every run of the tests is a fork of this process.
 """
 
 import argparse
@@ -115,16 +115,6 @@ def copy_of(work: Path) -> Path:
     return copy
 
 
-def table(found: dict[str, Any]) -> str:
-    """The result in Markdown."""
-    lines = ["| fault | file | noticed by |", "| --- | --- | --- |"]
-    for name, item in found.items():
-        if name in MUTATIONS:
-            by = f"`{item['by']}`" if item["noticed"] else "**nothing**"
-            lines.append(f"| {item['what']} | `{item['file'].removeprefix('molgen/')}` | {by} |")
-    return "\n".join(lines)
-
-
 def main() -> None:
     """Every patch that has no result yet."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
@@ -152,7 +142,6 @@ def main() -> None:
         temporary.write_text(json.dumps(ordered, indent=2) + "\n")
         temporary.replace(arguments.output)
         print(f"{name}: {found[name]}", flush=True)
-    print(table(found))
     missed = [name for name, item in found.items() if not item["noticed"]]
     sys.exit(f"not noticed: {', '.join(missed)}" if missed else 0)
 
