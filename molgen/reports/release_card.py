@@ -10,7 +10,9 @@ _REDONE = ("command", "seed", "system_fingerprint", "model_sha256")
 
 
 def release_tables(result: Mapping[str, Any], provenance: Mapping[str, Any]) -> tuple[Table, ...]:
-    """Fidelity, violations, what was not tested, and how to make it again."""
+    """Fidelity, violations, what was not tested, and how to make it again; empty where nothing was drawn."""
+    if not as_number(result.get("n")):
+        return ()
     untested = not_tested(result)
     known = [(name.replace("_", " "), str(provenance[name])) for name in _REDONE if provenance.get(name) is not None]
     if result.get("seed") is not None and "seed" not in provenance:
@@ -96,7 +98,7 @@ def not_tested(result: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
     if result.get("audit") and "latent numbers" not in checks:
         rows.append(("Whether all draws are there", "Latent numbers are compared for plain draws of a flow alone."))
     if not result.get("states"):
-        rows.append(("States", "None are declared or found, so that no population was judged."))
+        rows.append(("States", "No state is declared or was found, so that no population was judged."))
     experiment = result.get("restraints")
     if not experiment:
         rows.append(("The force field", "Nothing here compares it with experiment; the target is taken as it is."))

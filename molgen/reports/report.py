@@ -133,6 +133,8 @@ def _sections(data: ReportData) -> tuple[Section, ...]:
 
 
 def _card_lead(result: Mapping[str, Any]) -> str:
+    if not result.get("n"):
+        return ""
     verdict = str(result["verdict"])
     return f"What a reader of this ensemble has to know. The verdict is: {verdict}. {VERDICT_MEANING[verdict]}"
 
