@@ -34,11 +34,15 @@ from molgen.workflows.reweight_rows import RowTable
 
 @dataclass(frozen=True)
 class Findings:
-    """The audit of all ensembles, sentences of caution, and what goes into result.json beside the usual."""
+    """The audit of all ensembles, sentences of caution, and what goes into result.json beside the usual.
+
+    ``disagreements`` are sentences of caution where no reference says whether a state is lost.
+    """
 
     audit: Audit
     remarks: tuple[str, ...]
     record: dict[str, Any]
+    disagreements: tuple[str, ...] = ()
 
 
 def examine(
@@ -65,7 +69,6 @@ def examine(
     checks += _distributions(members, share, joined, table, system, states)
     models = _models_alone(members, joined, table, states)
     remarks = [*_untested(members), *_weak(overlap, pinned), *_strange(members, counts, states), *_apart(directions)]
-    remarks += [item.sentence for item in models if not item.agrees]
     record = {
         "method": "deterministic mixture" if np.all(pinned) else "MBAR",
         "ensembles": _describe(members, rows, samples, joined, table),
@@ -74,7 +77,8 @@ def examine(
         "bidirectional": directions,
         "models_alone": [item.to_json() for item in models],
     }
-    return Findings(Audit(audited, tuple(checks)), tuple(remarks), record)
+    apart = tuple(item.sentence for item in models if not item.agrees)
+    return Findings(Audit(audited, tuple(checks)), tuple(remarks), record, apart)
 
 
 def _sample_of(samples: Sequence[Sample], member: int) -> int:
