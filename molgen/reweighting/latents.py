@@ -83,4 +83,4 @@ def _filled(counts: FloatArray, more: int) -> FloatArray:
     # Raising the k + 1 lowest to a common level takes (k + 1)·level - Σ of them.
     level = (more + np.cumsum(ascending)) / np.arange(1, len(counts) + 1)
     height = level[np.flatnonzero(level >= ascending)[-1]]
-    return np.maximum(counts, height)
+    return np.asarray(np.maximum(counts, height), dtype=np.float64)
