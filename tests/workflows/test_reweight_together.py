@@ -240,8 +240,8 @@ def test_coverage_by_a_reference_makes_it_reliable(
 def test_models_that_disagree_alone_are_named_where_no_reference_is(workshop: Workshop, tmp_path: Path) -> None:
     """Two broad models agree; one that has lost the right well is told by the other."""
     broad, again, lost = (workshop.draws(name, parts, n=3000) for name, parts in MODELS_ALONE.items())
-    assert all(item["agrees"] for item in _record([broad, again], tmp_path / "both")["models_alone"])
-    record = _record([broad, lost], tmp_path / "lost")
+    assert all(item["agrees"] for item in _record([broad, again], tmp_path / "of-both")["models_alone"])
+    record = _record([broad, lost], tmp_path / "of-lost")
     assert any("By its own draws alone" in reason and "right" in reason for reason in record["reasons"])
     assert record["verdict"] == "caution"
 
