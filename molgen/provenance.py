@@ -4,7 +4,9 @@ import os
 import platform
 import shlex
 import sys
+from collections.abc import Mapping
 from datetime import UTC, datetime
+from functools import cache
 from typing import Any
 
 import molgen
@@ -39,6 +41,11 @@ def provenance() -> dict[str, Any]:
 
 def library_versions() -> dict[str, str]:
     """Versions of molgen, Python and those of :data:`LIBRARIES` that are installed."""
+    return dict(_installed())
+
+
+@cache
+def _installed() -> Mapping[str, str]:
     import importlib.metadata  # takes 50 ms, which `molgen --help` has no use for
 
     versions = {"molgen": molgen.__version__, "python": platform.python_version()}

@@ -124,10 +124,9 @@ def ramachandran(
     """
     p, q = (_torsion_histogram(*item) for item in ((first, first_share), (second, second_share)))
     total_variation = 0.5 * float(np.sum(np.abs(p - q)))
+    jsd = jensen_shannon(p, q)
     p, q = _normal(p + PSEUDOCOUNT), _normal(q + PSEUDOCOUNT)
-    mixed = 0.5 * (p + q)
     kl = float(np.sum(q * np.log(q / p)))
-    jsd = 0.5 * float(np.sum(p * np.log2(p / mixed)) + np.sum(q * np.log2(q / mixed)))
     return {
         "total_variation": total_variation,
         "kl": kl,
@@ -135,6 +134,37 @@ def ramachandran(
         "bins": RAMACHANDRAN_BINS,
         "pseudocount": PSEUDOCOUNT,
     }
+
+
+def jensen_shannon(first: FloatArray, second: FloatArray) -> float:
+    """Jensen-Shannon divergence (base 2) of two histograms ``(m,)`` of sum 1, ``PSEUDOCOUNT`` added to every bin."""
+    p, q = _normal(first + PSEUDOCOUNT), _normal(second + PSEUDOCOUNT)
+    mixed = 0.5 * (p + q)
+    return 0.5 * float(np.sum(p * np.log2(p / mixed)) + np.sum(q * np.log2(q / mixed)))
+
+
+def divergence_along(
+    values: FloatArray,
+    share: FloatArray,
+    reference: FloatArray,
+    reference_share: FloatArray,
+    edges: FloatArray,
+    generator: np.random.Generator,
+) -> dict[str, float]:
+    """Jensen-Shannon divergence along one variable, beside its floor: that between two halves of the reference.
+
+    ``values`` ``(n,)`` with ``share``, ``reference`` ``(m,)`` with its own, in the bins of ``edges``.
+    """
+
+    def histogram(x: FloatArray, weight: FloatArray) -> FloatArray:
+        used = weight > 0.0
+        return _normal(np.histogram(x[used], edges, weights=weight[used])[0].astype(np.float64) + 1e-300)
+
+    order = generator.permutation(len(reference))
+    first, second = order[: len(order) // 2], order[len(order) // 2 :]
+    halves = [histogram(reference[half], reference_share[half]) for half in (first, second)]
+    found = jensen_shannon(histogram(values, share), histogram(reference, reference_share))
+    return {"value": found, "floor": jensen_shannon(*halves), "bins": len(edges) - 1, "pseudocount": PSEUDOCOUNT}
 
 
 def _torsion_histogram(values: FloatArray, share: FloatArray) -> FloatArray:

@@ -8,7 +8,9 @@ from molgen.reports import ensemble_tables as tables_of_ensembles
 from molgen.reports import tables as make
 from molgen.reports.data import ReportData
 from molgen.reports.page import Headline, Section, render_page, write_page
+from molgen.reports.release_card import release_tables
 from molgen.reports.restraint_tables import restraint_lead, restraint_tables
+from molgen.reports.state_tables import models_table, thermodynamics_table
 from molgen.reports.target_tables import target_lead, target_tables
 from molgen.reports.wording import VERDICT_MEANING, estimate_name, summary
 
@@ -38,6 +40,7 @@ def render_report(data: ReportData) -> str:
 
 def _sections(data: ReportData) -> tuple[Section, ...]:
     from molgen.reports import ensemble_figures, figures, training_figures, weight_figures
+    from molgen.reports.convergence_figure import convergence_figure
 
     result = data.result
     population = figures.population_figure(result.get("populations") or {})
@@ -51,8 +54,15 @@ def _sections(data: ReportData) -> tuple[Section, ...]:
     return (
         Section(
             "Populations and free energies",
-            tables=_present(make.state_table(result), make.population_table(result), make.free_energy_table(result)),
-            figures=() if population is None else (population,),
+            tables=_present(
+                make.state_table(result),
+                make.population_table(result),
+                make.free_energy_table(result),
+                thermodynamics_table(result),
+            ),
+            figures=tuple(
+                figure for figure in (population, convergence_figure(result.get("convergence"))) if figure is not None
+            ),
         ),
         Section("Another force field", target_lead(result), target_tables(result)),
         Section("Agreement with experiment", restraint_lead(result), restraint_tables(result)),
@@ -63,6 +73,7 @@ def _sections(data: ReportData) -> tuple[Section, ...]:
                 tables_of_ensembles.ensemble_table(result),
                 tables_of_ensembles.contribution_table(result),
                 tables_of_ensembles.bidirectional_table(result),
+                models_table(result),
             ),
             figures=tuple(
                 figure
@@ -95,8 +106,16 @@ def _sections(data: ReportData) -> tuple[Section, ...]:
             "Checks and cost",
             tables=_present(make.audit_table(result), make.evaluation_table(result)),
         ),
+        Section("Release card", _card_lead(result), release_tables(result, _provenance(data))),
         Section("How to make this again", tables=_present(make.provenance_table(_provenance(data)))),
     )
+
+
+def _card_lead(result: Mapping[str, Any]) -> str:
+    if not result.get("n"):
+        return ""
+    verdict = str(result["verdict"])
+    return f"What a reader of this ensemble has to know. The verdict is: {verdict}. {VERDICT_MEANING[verdict]}"
 
 
 def _present(*candidates: make.Table | None) -> tuple[make.Table, ...]:

@@ -158,15 +158,22 @@ def weight_table(result: Mapping[str, Any]) -> Table:
         ("Draws", count(result.get("n")), "every one counted"),
         ("Outside the domain", count(result.get("n_out_of_domain")), "wrong chirality or isomer; weight 0"),
         ("Non-finite energy", count(result.get("n_non_finite")), "weight 0"),
-        ("ln Z", fixed(result.get("log_z"), 3), "mean weight, up to the force field's arbitrary zero"),
+        ("ln Z", _log_z(result), "mean weight, up to the force field's arbitrary zero"),
     )
     return Table("What the weights are worth", ("Figure", "Value", "Meaning"), rows, numeric=False)
+
+
+def _log_z(result: Mapping[str, Any]) -> str:
+    ends = result.get("log_z_interval") or {}
+    bounds = interval(ends.get("low"), ends.get("high"), 3)
+    value = fixed(result.get("log_z"), 3)
+    return value if bounds == NOT_GIVEN else f"{value} ({bounds})"
 
 
 def distance_table(result: Mapping[str, Any]) -> Table | None:
     """Distances to the reference beside their floor."""
     rows = []
-    for name, item in (result.get("distances") or {}).items():
+    for name, item in _flat_distances(result.get("distances") or {}).items():
         estimate = item if isinstance(item, Mapping) else {"value": item}
         shown, bounds = _value_and_interval(estimate, 1.0, decimals=3)
         rows.append((_DISTANCE_NAMES.get(name, name), shown, bounds, fixed(estimate.get("floor"), 3)))
@@ -175,6 +182,19 @@ def distance_table(result: Mapping[str, Any]) -> Table | None:
     )
     columns = ("Distance", "Model", "95 % interval", "Floor")
     return _without_empty_columns(Table("Distance to the reference", columns, tuple(rows), note)) if rows else None
+
+
+def _flat_distances(distances: Mapping[str, Any]) -> dict[str, Any]:
+    """Every distance under a name of its own: those of the Ramachandran plane, and one for each variable."""
+    found: dict[str, Any] = {}
+    for name, item in distances.items():
+        if name == "jsd":
+            found |= {f"JSD along {cv} (base 2)": record for cv, record in item.items()}
+        elif name == "ramachandran" and item is not None:
+            found |= {f"Ramachandran, {key.replace('_', ' ')}": item[key] for key in ("total_variation", "kl", "jsd")}
+        elif item is not None:
+            found[name] = item
+    return found
 
 
 def audit_table(result: Mapping[str, Any]) -> Table | None:

@@ -127,8 +127,9 @@ def _tail(relative: FloatArray, n: int, pareto_k: float | None, threshold: float
 def _pareto_excess(probability: FloatArray, shape: float, median: float) -> FloatArray:
     if abs(shape) < 1e-6:
         return np.asarray(-np.log(probability) * median / np.log(2.0))
-    sigma = shape * median / (2.0**shape - 1.0)
-    return np.asarray(sigma / shape * (probability**-shape - 1.0))
+    with np.errstate(over="ignore"):
+        sigma = shape * median / (2.0**shape - 1.0)
+        return np.asarray(sigma / shape * (probability**-shape - 1.0))
 
 
 def _log_spaced_ranks(size: int) -> IntArray:

@@ -1,4 +1,4 @@
-"""The verdict on every estimate: one table of rules (docs/statistics.md, section 3).
+"""The verdict on every estimate: one table of rules, which docs/statistics.md (section 3) shows as it stands here.
 
 A number is tested for being finite before it meets a threshold: ``NaN > 0.7`` is False.
 """
@@ -58,9 +58,10 @@ class Evidence:
 
 @dataclass(frozen=True)
 class Rule:
-    """``apply`` gives one sentence for every way in which the evidence breaks the rule."""
+    """``when`` says it for the documentation; ``apply`` gives one sentence for every way in which it is broken."""
 
     word: Word
+    when: str
     apply: Callable[[Evidence], Iterable[str]]
 
 
@@ -203,23 +204,51 @@ def _rather_scattered(evidence: Evidence) -> Iterable[str]:
 
 
 RULES: tuple[Rule, ...] = (
-    Rule("refused", _density),
-    Rule("refused", _audit),
-    Rule("refused", _missing),
-    Rule("refused", _tail),
-    Rule("refused", _too_few),
-    Rule("refused", _one_weight),
-    Rule("refused", _few_populations),
-    Rule("refused", _scattered),
-    Rule("caution", _few),
-    Rule("caution", _rather_scattered),
-    Rule("caution", _half),
-    Rule("caution", _untested),
-    Rule("caution", _failed),
-    Rule("caution", _noisy),
-    Rule("caution", _remarks),
+    Rule("refused", "any log q is not finite, but for draws that a continuous flow rejects", _density),
+    Rule("refused", "the audit fails", _audit),
+    Rule("refused", "a state or region of the reference, or of the training frames, is missing", _missing),
+    Rule("refused", "k̂ of w, or of w restricted to a state in the estimate, is above min(1 − 1/log10 n, 0.7)", _tail),
+    Rule("refused", f"fewer than {MIN_STATE_ESS:.0f} effective samples in all or in a state in the estimate", _too_few),
+    Rule("refused", f"one weight is more than {MAX_LARGEST_SHARE:.0%} of all or of that of a state", _one_weight),
+    Rule(
+        "refused",
+        f"annealed: fewer than {MIN_POPULATIONS} populations, or worth fewer than {MIN_EFFECTIVE_POPULATIONS:.0f} by "
+        "their evidences, in all or in a state",
+        _few_populations,
+    ),
+    Rule("refused", f"annealed: populations scatter as fewer than {MIN_STATE_ESS:.0f} draws would", _scattered),
+    Rule(
+        "caution",
+        f"{MIN_STATE_ESS:.0f} to {CAUTION_STATE_ESS:,.0f} effective samples in all or in a state in the estimate",
+        _few,
+    ),
+    Rule(
+        "caution",
+        f"annealed: populations scatter as {MIN_STATE_ESS:.0f} to {CAUTION_STATE_ESS:,.0f} draws would",
+        _rather_scattered,
+    ),
+    Rule("caution", f"k̂ of w, in all or in a state in the estimate, is above {CAUTION_PARETO_K}", _half),
+    Rule("caution", "coverage is untested, or log q could not be computed again", _untested),
+    Rule(
+        "caution",
+        f"more than {CAUTION_FAILED_FRACTION:.0%} of the draws lie outside the domain or have no energy",
+        _failed,
+    ),
+    Rule("caution", "log q was estimated with noise", _noisy),
+    Rule(
+        "caution",
+        "ensembles together: they overlap little, one has too many or too few rows in a state, draws and frames give "
+        "different ln Z, single models disagree, or a model may have been trained on the frames",
+        _remarks,
+    ),
 )
 """Every rule there is; the word of an estimate is the worst word of the rules it breaks."""
+
+
+def rules_table() -> str:
+    """:data:`RULES` as a table in Markdown, which docs/statistics.md holds as it is."""
+    rows = [f"| `{rule.word}` | {rule.when} |" for rule in RULES]
+    return "\n".join(["| verdict | when |", "| --- | --- |", *rows, "| `reliable` | otherwise |"])
 
 
 def judge(evidence: Evidence) -> Verdict:

@@ -165,6 +165,7 @@ def _header(
         annealing={
             "schedule": schedule.to_json(),
             "populations": [asdict(population.history) for population in populations],
+            "particles": [len(population.log_weight) for population in populations],
         },
     )
 

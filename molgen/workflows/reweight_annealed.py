@@ -42,7 +42,7 @@ from molgen.rundir import RunDirectory, sha256_file
 from molgen.systems.record import system_from_record
 from molgen.systems.system import System
 from molgen.workflows.bias_functions import read_bias
-from molgen.workflows.reweight_audit import audit_domain
+from molgen.workflows.reweight_audit import audit_domain, geometry_record
 from molgen.workflows.reweight_conclusion import Weighed, conclude, coverage_of
 from molgen.workflows.reweight_model import ensemble_file, find_model
 from molgen.workflows.reweight_one import find_reference
@@ -160,7 +160,11 @@ def _weigh(
         {"model_sha256": header.model_sha256, "system_fingerprint": system.fingerprint, "measure": header.measure},
         density="none",
         curve=training[0] if training else None,
-        extra=_extra(annealed, table, populations) | ({"target": comparison.record} if comparison else {}),
+        extra={
+            **_extra(annealed, table, populations),
+            "geometry": geometry_record(annealed.reader, annealed.drawn, table.in_domain),
+            **({"target": comparison.record} if comparison else {}),
+        },
         verdicts=comparison.verdicts if comparison else {},
         drawn_log_weight=comparison.log_weight if comparison else None,
     )
@@ -237,6 +241,7 @@ def _audit(
         check_temperature(header.temperature_k, annealed.drawn.temperature_k),
         check_values("energy", sample.reduced_energy[weighed], fresh[weighed], ENERGY_TOLERANCE),
         _check_evidences(annealed),
+        _check_particles(annealed),
         audit_domain(reader, annealed.drawn),
     ]
     if sample.reduced_bias is not None:
@@ -255,6 +260,17 @@ def _check_evidences(annealed: _Annealed) -> AuditCheck:
     if len(stored) != len(found):
         return AuditCheck("evidence", False, f"{len(found)} populations with {len(stored)} evidences")
     return check_values("evidence", stored, found, (EVIDENCE_TOLERANCE, 0.0))
+
+
+def _check_particles(annealed: _Annealed) -> AuditCheck | None:
+    """Rows of each population against their number in the header: weights that are equal hide rows that are missing."""
+    stored = annealed.header.annealing.get("particles")
+    if stored is None:
+        return None
+    found = np.bincount(annealed.column("population").astype(np.int64)).tolist()
+    if found == list(stored):
+        return AuditCheck("particles", True, f"{sum(found)} rows in both")
+    return AuditCheck("particles", False, f"{sum(found)} rows in the populations, {sum(stored)} in the header")
 
 
 def _extra(annealed: _Annealed, table: RowTable, populations: PopulationEvidence) -> dict[str, Any]:

@@ -1,11 +1,11 @@
 """The audit of a reweighting: what is compared, and with what."""
 
 import copy
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from molgen.arrays import FloatArray
+from molgen.arrays import BoolArray, FloatArray
 from molgen.energies.base import Energy
 from molgen.ensemble import EnsembleReader
 from molgen.reweighting.audit import (
@@ -23,6 +23,7 @@ from molgen.reweighting.audit import (
     check_temperature,
     check_values,
 )
+from molgen.reweighting.latents import check_latents
 from molgen.systems.system import AnalyticSystem, System
 from molgen.workflows.reweight_model import log_density
 from molgen.workflows.reweight_rows import RowTable
@@ -30,6 +31,12 @@ from molgen.workflows.reweight_rows import RowTable
 if TYPE_CHECKING:
     from molgen.models.artifact import LoadedModel
 
+MOST_LATENT = 20_000
+"""Draws of which the latent numbers are computed; of a slow flow fewer."""
+LATENT_PIECES = 10
+"""Pieces of a model's own size that are computed at most."""
+MOST_PLACES = 8
+"""Places of violations that are named."""
 _CHUNK = 4096
 
 
@@ -48,6 +55,8 @@ def audit_ensemble(
 
     ``system`` is that of the draws. u is compared with the values that entered the weights and, where the ensemble
     stores energies, with those too, unless the target is another (``same_target`` False, or another temperature).
+    Of plain draws of a flow the latent numbers must be distributed as the flow draws them, which shows rows that are
+    missing.
     """
     index = audit_rows(len(reader), generator, rows)
     sample = reader.rows(index)
@@ -76,6 +85,8 @@ def audit_ensemble(
             precise = copy.deepcopy(loaded.model).double()
             fixed = () if isinstance(system, AnalyticSystem) else tuple((i, j) for i, j, _ in system.constraints)
             checks.append(check_jacobian(precise, sample.positions[few], log_q[few], fixed))
+            if header.kind == "model" and header.bias is None:
+                checks.append(audit_latents(reader, loaded.model, table.in_domain, generator))
     return assemble(len(index), checks)
 
 
@@ -83,6 +94,51 @@ def _stored_energy(stored: FloatArray | None, fresh: FloatArray, *, same: bool) 
     if stored is None or not same:
         return None
     return check_values("stored energy", stored, fresh, ENERGY_TOLERANCE)
+
+
+def audit_latents(
+    reader: EnsembleReader, model: LatentModel, in_domain: BoolArray, generator: np.random.Generator
+) -> AuditCheck:
+    """Latent numbers of the draws, or of as many random ones as are affordable, against the model's distribution."""
+    import torch
+
+    piece = int(getattr(model, "piece", _CHUNK))
+    index = audit_rows(len(reader), generator, min(MOST_LATENT, LATENT_PIECES * piece))
+    chosen = np.zeros(len(reader), dtype=np.bool_)
+    chosen[index] = True
+    chosen &= in_domain
+    parts = [np.zeros((0, 0))]
+    for start in range(0, len(reader), piece):
+        inside = chosen[start : start + piece]
+        if np.any(inside):
+            positions = reader.slice(start, min(start + piece, len(reader))).positions[inside]
+            parts.append(model.to_latent(torch.as_tensor(positions, dtype=torch.float64)).double().numpy())
+    latent = np.concatenate(parts[1:] or parts)
+    return check_latents(latent, getattr(model, "n_angles", None), len(index) - len(latent))
+
+
+def geometry_record(reader: EnsembleReader, system: System, in_domain: BoolArray) -> dict[str, Any]:
+    """Where draws leave the domain, in words, and how far they are off the distances that the system holds fixed."""
+    if isinstance(system, AnalyticSystem):
+        return {}
+    from molgen.coordinates.violations import find_violations
+
+    pairs = np.array([(i, j) for i, j, _ in system.constraints], dtype=np.int64).reshape(-1, 2)
+    lengths = np.array([length for _, _, length in system.constraints])
+    outside, largest = [], 0.0
+    for start in range(0, len(reader), _CHUNK):
+        stop = min(start + _CHUNK, len(reader))
+        inside = in_domain[start:stop]
+        if np.all(inside) and not len(pairs):
+            continue
+        positions = reader.slice(start, stop).positions
+        outside.append(positions[~inside])
+        if len(pairs) and np.any(inside):
+            found = np.linalg.norm(positions[inside][:, pairs[:, 0]] - positions[inside][:, pairs[:, 1]], axis=-1)
+            largest = max(largest, float(np.max(np.abs(found - lengths))))
+    places = find_violations(np.concatenate(outside), system) if outside else ()
+    constraints = {"number": len(pairs), "largest_deviation_nm": largest}
+    return {"places": [str(place) for place in places[:MOST_PLACES]], "constraints": constraints}
 
 
 def audit_domain(reader: EnsembleReader, system: System) -> AuditCheck | None:

@@ -30,6 +30,7 @@ from molgen.workflows.reweight_report import report_data
 from molgen.workflows.reweight_request import ReweightRequest
 from molgen.workflows.reweight_restraints import restrain
 from molgen.workflows.reweight_rows import RowTable
+from molgen.workflows.reweight_states import convergence, log_z_interval, thermodynamics
 
 
 @dataclass(frozen=True)
@@ -136,6 +137,7 @@ def _record(
         "largest_weight_share": diagnostics.largest_weight_share,
         "ess_forward": weighed.ess_forward if math.isfinite(weighed.ess_forward) else None,
         "log_z": diagnostics.log_z,
+        "log_z_interval": log_z_interval(weighed.table, diagnostics.log_z),
         "density": weighed.density,
         "log_q_error": evidence.noise_kt,
         "verdict": overall.word,
@@ -145,6 +147,8 @@ def _record(
         "populations": estimates.populations,
         "delta_f": estimates.delta_f,
         "expectations": estimates.expectations,
+        "thermodynamics": thermodynamics(weighed.table, weighed.states, estimates.verdicts),
+        "convergence": convergence(weighed.table, weighed.states),
         "coverage": evidence.coverage.to_json(),
         "audit": weighed.audit.to_json(),
         "distances": distances,

@@ -8,7 +8,14 @@ from typing import Any
 import numpy as np
 
 from molgen.analysis.comparison import agrees, z_score
-from molgen.analysis.distances import energy_w2, ramachandran, repeated, torsion_w2, weighted_energy_w2
+from molgen.analysis.distances import (
+    divergence_along,
+    energy_w2,
+    ramachandran,
+    repeated,
+    torsion_w2,
+    weighted_energy_w2,
+)
 from molgen.analysis.expectations import expectation
 from molgen.analysis.free_energy import all_differences
 from molgen.analysis.intervals import Estimate, WeightedRows
@@ -179,7 +186,10 @@ def compute_distances(
     settings: DistanceSettings,
     generator: np.random.Generator,
 ) -> dict[str, Any] | None:
-    """E-W2 (resampled, exact), T-W2 over all periodic variables, Ramachandran divergences; None without reference."""
+    """E-W2 (resampled, exact), T-W2 over all periodic variables, Ramachandran and one-dimensional divergences.
+
+    None without reference.
+    """
     rows = table.rows
     if reference is None or not settings.enabled or not np.any(rows.share > 0.0):
         return None
@@ -216,4 +226,14 @@ def compute_distances(
         result["t_w2"] = None if t_w2 is None else t_w2.to_json() | {"torsions": torsions, "unit": "rad"}
         if len(torsions) >= 2:
             result["ramachandran"] = ramachandran(draws[:, :2], rows.share, frames[:, :2], reference.rows.share)
+    result["jsd"] = {}
+    for name, cv in cvs.items():
+        draws, frames = (_on_the_circle(x.variables[name], periodic=cv.periodic) for x in (table, reference))
+        used = draws[np.isfinite(table.log_weight)]
+        edges = grid_edges([used, frames], periodic=cv.periodic, bins=settings.divergence_bins)
+        result["jsd"][name] = divergence_along(draws, rows.share, frames, reference.rows.share, edges, generator)
     return result
+
+
+def _on_the_circle(values: FloatArray, *, periodic: bool) -> FloatArray:
+    return np.asarray(np.mod(values + np.pi, 2.0 * np.pi) - np.pi) if periodic else values

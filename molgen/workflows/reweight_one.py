@@ -23,7 +23,7 @@ from molgen.rundir import RunDirectory, sha256_file
 from molgen.systems.record import system_from_record
 from molgen.systems.system import System
 from molgen.trajectories.options import EVERYTHING
-from molgen.workflows.reweight_audit import audit_ensemble
+from molgen.workflows.reweight_audit import audit_ensemble, geometry_record
 from molgen.workflows.reweight_conclusion import Weighed, conclude, coverage_of
 from molgen.workflows.reweight_model import ensemble_file, find_model, log_density
 from molgen.workflows.reweight_reference import Reference, open_reference, reference_forward_ess
@@ -136,7 +136,10 @@ def _weigh(
         ess_forward=_forward(reference, loaded),
         density=reader.header.density,
         curve=training[0] if training else None,
-        extra={"target": comparison.record} if comparison is not None else {},
+        extra={
+            "geometry": geometry_record(reader, drawn, table.in_domain),
+            **({"target": comparison.record} if comparison is not None else {}),
+        },
         verdicts=comparison.verdicts if comparison is not None else {},
         drawn_log_weight=comparison.log_weight if comparison is not None else None,
     )

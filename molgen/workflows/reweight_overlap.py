@@ -10,6 +10,7 @@ from molgen.arrays import BoolArray, FloatArray
 from molgen.energies.base import Energy
 from molgen.observables.states import StateSet
 from molgen.observables.table import build_cvs
+from molgen.reweighting.agreement import Comparison, compare_models
 from molgen.reweighting.audit import (
     ENERGY_TOLERANCE,
     Audit,
@@ -20,6 +21,7 @@ from molgen.reweighting.audit import (
 from molgen.reweighting.bidirectional import both_directions
 from molgen.reweighting.consistency import StateCount, cells_of, divergences, state_count
 from molgen.reweighting.mixture import WEAK_OVERLAP, log_mixture, overlap_matrix, weakest_link
+from molgen.reweighting.weights import log_weights as log_weights_of
 from molgen.systems.system import System
 from molgen.weights import effective_count, guard_states, normalised
 from molgen.workflows.reweight_audit import audit_ensemble
@@ -32,11 +34,15 @@ from molgen.workflows.reweight_rows import RowTable
 
 @dataclass(frozen=True)
 class Findings:
-    """The audit of all ensembles, sentences of caution, and what goes into result.json beside the usual."""
+    """The audit of all ensembles, sentences of caution, and what goes into result.json beside the usual.
+
+    ``disagreements`` are sentences of caution where no reference says whether a state is lost.
+    """
 
     audit: Audit
     remarks: tuple[str, ...]
     record: dict[str, Any]
+    disagreements: tuple[str, ...] = ()
 
 
 def examine(
@@ -66,6 +72,7 @@ def examine(
     checks = [*_audits(request, members, rows, joined, table, system, energy, generator)]
     audited = sum(min(request.settings.audit_rows, len(item)) for item in rows)
     checks += _distributions(members, share, joined, table, system, states)
+    models = _models_alone(members, joined, table, states)
     remarks = [*_untested(members), *_weak(overlap, pinned), *_strange(members, counts, states), *_apart(directions)]
     record = {
         "method": "deterministic mixture" if np.all(pinned) else "MBAR",
@@ -73,8 +80,10 @@ def examine(
         "overlap": {"names": members.names, "matrix": overlap, "weakest": _weakest(overlap, pinned)},
         "contributions": _contributions(members, counts, joined, log_weight, states),
         "bidirectional": directions,
+        "models_alone": [item.to_json() for item in models],
     }
-    return Findings(Audit(audited, tuple(checks)), tuple(remarks), record)
+    apart = tuple(item.sentence for item in models if not item.agrees)
+    return Findings(Audit(audited, tuple(checks)), tuple(remarks), record, apart)
 
 
 def _sample_of(samples: Sequence[Sample], member: int) -> int:
@@ -170,6 +179,21 @@ def _directions(members: Members, joined: Joined, table: RowTable, states: State
         record["states"] = [guard.to_json() for guard in guards]
         result.append(record)
     return result
+
+
+def _models_alone(members: Members, joined: Joined, table: RowTable, states: StateSet) -> list[Comparison]:
+    """Populations by each trained model's own unbiased draws alone, compared; draws of one model count together."""
+    of_model: dict[str, list[int]] = {}
+    for index, member in enumerate(members.models):
+        if member.header.bias is None:
+            of_model.setdefault(member.loaded.sha256, []).append(index)
+    names, log_weights, labels = [], [], []
+    for indices in of_model.values():
+        own = np.isin(joined.pool.member, indices)
+        names.append(" and ".join(members.names[index] for index in indices))
+        log_weights.append(log_weights_of(table.energy[own], joined.pool.own_log_q[own], table.in_domain[own]))
+        labels.append(table.label[own])
+    return compare_models(names, log_weights, labels, states.names)
 
 
 def _untested(members: Members) -> list[str]:

@@ -6,11 +6,15 @@ from molgen.settings import Settings
 
 
 class DistanceSettings(Settings):
-    """Sample sizes of the distances to a reference; their floor is made with the same ones."""
+    """Sample sizes of the distances to a reference; their floor is made with the same ones.
+
+    ``divergence_bins`` are those of the Jensen-Shannon divergence along each variable.
+    """
 
     energy_points: PositiveInt = 10_000
     torsion_points: PositiveInt = 1_000
     repeats: PositiveInt = 10
+    divergence_bins: PositiveInt = 72
     enabled: bool = True
 
 

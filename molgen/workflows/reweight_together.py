@@ -213,9 +213,9 @@ def _weighed(
     trainings = {model.loaded.sha256: model.loaded.training for model in members.models}
     coverage = coverage_of(system, states, table, reference, list(trainings.values()))
     audit = findings.audit
-    evidence = Evidence(
-        diagnostics, (), coverage, audit.passed, audit.complete, audit.failures, remarks=findings.remarks
-    )
+    # A reference says what is lost; without one, models that disagree do.
+    remarks = findings.remarks if reference is not None else (*findings.remarks, *findings.disagreements)
+    evidence = Evidence(diagnostics, (), coverage, audit.passed, audit.complete, audit.failures, remarks=remarks)
     counts = {"data": 0, "training": 0, "sampling": 0}
     for training in trainings.values():
         spent = training.get("evaluations", {})

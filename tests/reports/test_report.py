@@ -82,6 +82,11 @@ def test_empty_result_shows_no_empty_headings_and_says_coverage_is_untested() ->
     assert "Coverage not tested" in page
 
 
+def test_the_release_card_stands_before_the_provenance(html: str) -> None:
+    headings = re.findall(r"<h2>(.*?)</h2>", html)
+    assert headings[-2:] == ["Release card", "How to make this again"]
+
+
 def test_null_and_missing_figures_are_dashes() -> None:
     nothing = {"value": None, "low": None, "high": None, "ess": None, "reference": None, "z": None}
     result = {

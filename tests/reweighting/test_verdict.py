@@ -2,13 +2,14 @@
 
 import dataclasses
 import math
+from pathlib import Path
 
 import pytest
 
 from molgen.reweighting.coverage import Coverage
 from molgen.reweighting.diagnostics import StateDiagnostics, WeightDiagnostics
 from molgen.reweighting.populations import PopulationEvidence, PopulationShares
-from molgen.reweighting.verdict import Evidence, Verdict, judge, worst
+from molgen.reweighting.verdict import RULES, Evidence, Verdict, judge, rules_table, worst
 
 WEIGHTS = WeightDiagnostics(20_000, 0, 0, 0, 0.6, 0.6, 0.6, 0.3, 0.7, 0.001, 1.0)
 STATE = StateDiagnostics("alpha_l", 400, 2000.0, 0.3, 0.62, 0.01, 0.02)
@@ -106,3 +107,9 @@ def test_worst_keeps_every_reason_once() -> None:
 def test_an_empty_state_is_refused_with_one_reason() -> None:
     verdict = judge(_state(ess=0.0, pareto_k=math.nan, pareto_k_threshold=0.0, largest_weight_share=1.0, share=0.0))
     assert verdict == Verdict("refused", ("No draw with any weight is in state alpha_l.",))
+
+
+def test_the_documentation_shows_the_rules_as_they_are() -> None:
+    text = (Path(__file__).parents[2] / "docs" / "statistics.md").read_text()
+    assert rules_table() in text
+    assert len({rule.when for rule in RULES}) == len(RULES)

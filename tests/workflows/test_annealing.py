@@ -206,6 +206,13 @@ def _exchanged(columns: dict[str, Any], header: dict[str, Any]) -> None:
     columns["population"] = np.roll(columns["population"], 7)
 
 
+def _thinned(columns: dict[str, Any], header: dict[str, Any]) -> None:
+    """Rows on the right are left out; after resampling equal weights tell nothing of it."""
+    kept = (columns["positions"][:, 0, 0] < 0.0) | (np.arange(len(columns["positions"])) % 2 == 0)
+    for name, value in columns.items():
+        columns[name] = None if value is None else value[kept]
+
+
 @pytest.mark.parametrize(
     ("change", "what"),
     [
@@ -214,6 +221,7 @@ def _exchanged(columns: dict[str, Any], header: dict[str, Any]) -> None:
         (_flipped, "evidence"),
         (_shifted_energy, "energy"),
         (_exchanged, "evidence"),
+        (_thinned, "particles"),
     ],
 )
 def test_the_audit_finds_what_was_tampered_with(
@@ -230,7 +238,8 @@ def _nine(columns: dict[str, Any], header: dict[str, Any]) -> None:
     kept = columns["population"] < 9
     for name, value in columns.items():
         columns[name] = None if value is None else value[kept]
-    header["annealing"] = {**header["annealing"], "populations": header["annealing"]["populations"][:9]}
+    first = {name: header["annealing"][name][:9] for name in ("populations", "particles")}
+    header["annealing"] = {**header["annealing"], **first}
 
 
 def test_fewer_than_ten_populations_are_refused(draws: dict[str | None, Path], tmp_path: Path) -> None:

@@ -50,6 +50,13 @@ def _agrees(record: dict[str, Any], exact: float = RIGHT, errors: float = 4.5) -
     return bool(abs(right["value"] - exact) < errors * (right["high"] - right["low"]) / 3.92)
 
 
+MODELS_ALONE = {
+    "broad": ((0.6, -1.0, 0.35), (0.4, 1.0, 0.35)),
+    "again": ((0.5, -1.0, 0.4), (0.5, 1.0, 0.4)),
+    "lost": ((1.0, -1.0, 0.3),),
+}
+
+
 def test_windows_together_know_what_none_of_them_knows_alone(workshop: Workshop, tmp_path: Path) -> None:
     windows = [
         workshop.draws("left", LEFT_WINDOW),
@@ -228,6 +235,15 @@ def test_coverage_by_a_reference_makes_it_reliable(
     assert record["ess_forward"] == pytest.approx(record["ess_raw"], abs=0.1)
     lost = _record(paths[:2], tmp_path / "lost", reference=tmp_path / "md-long")
     assert lost["verdict"] == "refused"
+
+
+def test_models_that_disagree_alone_are_named_where_no_reference_is(workshop: Workshop, tmp_path: Path) -> None:
+    """Two broad models agree; one that has lost the right well is told by the other."""
+    broad, again, lost = (workshop.draws(name, parts, n=3000) for name, parts in MODELS_ALONE.items())
+    assert all(item["agrees"] for item in _record([broad, again], tmp_path / "of-both")["models_alone"])
+    record = _record([broad, lost], tmp_path / "of-lost")
+    assert any("By its own draws alone" in reason and "right" in reason for reason in record["reasons"])
+    assert record["verdict"] == "caution"
 
 
 def test_an_interrupted_run_continues_to_the_same_result(workshop: Workshop, tmp_path: Path) -> None:
