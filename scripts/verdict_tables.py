@@ -48,7 +48,8 @@ def mutations(found: Mapping[str, Mapping[str, Any]]) -> str:
     ]
     for item in found.values():
         by = f"`{item['by'].removeprefix('tests/')}`" if item["noticed"] else "**nothing**"
-        lines.append(f"| {item['what']} | `{item['file'].removeprefix('molgen/')}` | {by} |")
+        what = item["what"].replace("|", "\\|")
+        lines.append(f"| {what} | `{item['file'].removeprefix('molgen/')}` | {by} |")
     return "\n".join(lines)
 
 
