@@ -3,8 +3,8 @@
 
     python scripts/benchmark_shots.py --shots 10000
     python scripts/benchmark_shots.py --scaling --shots 10000          # two workers over one: shots-workers.json
-    python -m venv /tmp/ops && /tmp/ops/bin/pip install "openpathsampling==1.7.*" "numpy<2" six openmm setuptools
-    python scripts/benchmark_shots.py --ops-python /tmp/ops/bin/python # OpenPathSampling beside it: shots-ops.json
+    python -m venv ops && ops/bin/pip install "openpathsampling==1.7.*" "numpy<2" six openmm setuptools
+    python scripts/benchmark_shots.py --ops-python ops/bin/python # OpenPathSampling beside it: shots-ops.json
 
 Shots of ``alanine-dipeptide-vacuum`` between c7eq and c7ax from hot frames near phi = 0, in batches as ``committor
 shoot`` makes them, ledger included; after each batch as many bare steps of the same LangevinMiddle integrator, in the
