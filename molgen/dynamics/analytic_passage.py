@@ -6,7 +6,7 @@ import numpy as np
 
 from molgen.arrays import BoolArray, FloatArray
 from molgen.dynamics.analytic import AnalyticDynamics, analytic_dynamics
-from molgen.dynamics.passage import CRASHED, Passages, PhasePoints, TrailRecorder
+from molgen.dynamics.passage import CRASHED, Keeping, Passages, PhasePoints, TrailRecorder
 from molgen.energies.analytic import POTENTIALS
 from molgen.observables.boundary import NEITHER, Boundary
 from molgen.observables.regions import Labelling
@@ -43,7 +43,7 @@ class AnalyticPassages:
         """See :class:`molgen.dynamics.passage.PassageDynamics`."""
         return replace(self, boundary=boundary)
 
-    def run(self, start: PhasePoints, limit: int, seed: int, keep: int = 0) -> Passages:
+    def run(self, start: PhasePoints, limit: int, seed: int, keep: Keeping | None = None) -> Passages:
         """See :class:`molgen.dynamics.passage.PassageDynamics`."""
         generator = numpy_generator(seed, "passages")
         label = np.full(len(start), NEITHER, dtype=np.int64)
@@ -71,7 +71,9 @@ class AnalyticPassages:
                     live, x, v = live[going], x[going], v[going]
                 recorder.add(done // self.check_every, live, x)
             last[live], speed[live] = x, v + self._half_kick(x)
-        return Passages(label, steps, PhasePoints(last, speed), recorder.trail(last.shape[1:]) if keep else None)
+        return Passages(
+            label, steps, PhasePoints(last, speed), recorder.trail(last.shape[1:]) if keep is not None else None
+        )
 
     def _half_kick(self, x: FloatArray) -> FloatArray:
         """(dt/2) F of positions (W, N, D); none for overdamped dynamics, which has no velocities to kick."""

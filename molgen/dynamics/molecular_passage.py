@@ -8,7 +8,7 @@ import numpy as np
 
 from molgen.arrays import FloatArray
 from molgen.dynamics.live import live_context
-from molgen.dynamics.passage import CRASHED, Passages, PhasePoints, Trail, TrailRecorder
+from molgen.dynamics.passage import CRASHED, Keeping, Passages, PhasePoints, Trail, TrailRecorder
 from molgen.energies.platforms import open_context
 from molgen.errors import InputError
 from molgen.observables.boundary import NEITHER, Boundary
@@ -54,7 +54,7 @@ class MolecularPassages:
         other.__dict__.update({name: value for name, value in self.__dict__.items() if name not in other.__dict__})
         return other
 
-    def run(self, start: PhasePoints, limit: int, seed: int, keep: int = 0) -> Passages:
+    def run(self, start: PhasePoints, limit: int, seed: int, keep: Keeping | None = None) -> Passages:
         """See :class:`molgen.dynamics.passage.PassageDynamics`."""
         context = self._context()
         integrator = context.getIntegrator()
@@ -70,7 +70,7 @@ class MolecularPassages:
             found = self._one(context, start.positions[index], start.velocities[index], limit, recorder)
             label[index], steps[index], end.positions[index], end.velocities[index] = found
             trails.append(recorder.trail(start.positions.shape[1:]))
-        return Passages(label, steps, end, _numbered(trails) if keep else None)
+        return Passages(label, steps, end, _numbered(trails) if keep is not None else None)
 
     def _one(
         self, context: Any, positions: FloatArray, velocities: FloatArray, limit: int, recorder: TrailRecorder
@@ -90,7 +90,7 @@ class MolecularPassages:
                 done += every
                 frame = context.getState(positions=True).getPositions(asNumpy=True)._value
                 label = where_is(frame)
-                if recorder.most and label == NEITHER and np.isfinite(frame).all():
+                if recorder.keep is not None and label == NEITHER and np.isfinite(frame).all():
                     recorder.add(done // every, (0,), (frame,))
             state = context.getState(positions=True, velocities=True)
             last = state.getPositions(asNumpy=True)._value

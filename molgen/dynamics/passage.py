@@ -48,24 +48,54 @@ class PhasePoints:
 class Trail:
     """Frames ``positions`` (m, N, D) on the way of passages, each of the passage ``passage`` (m,), outside the states.
 
-    Of each passage those of the 1st, 2nd, 4th, 8th ... look at the state, at most a few: what starts on a ridge has
-    left it after a short time, however long it then takes to a state.
+    Which of them were kept is for a :class:`Keeping` to say.
     """
 
     passage: IntArray
     positions: FloatArray
 
 
-class TrailRecorder:
-    """Collects the trail of passages that are all at the same time, at most ``most`` frames of each."""
+class Keeping(Protocol):
+    """Which frames on the way of a passage are kept."""
 
-    def __init__(self, most: int) -> None:
-        self.most = most
+    def wanted(self, look: int) -> bool:
+        """Whether the frame of the ``look``-th look at the state, counted from 1, is kept."""
+        ...
+
+
+@dataclass(frozen=True)
+class EveryLook:
+    """All of them: a path as it was looked at."""
+
+    def wanted(self, look: int) -> bool:
+        """See :class:`Keeping`."""
+        return True
+
+
+@dataclass(frozen=True)
+class Doubling:
+    """The 1st, 2nd, 4th, 8th ... look, at most ``most`` frames.
+
+    What starts on a ridge has left it after a short time, however long it then takes to a state.
+    """
+
+    most: int
+
+    def wanted(self, look: int) -> bool:
+        """See :class:`Keeping`."""
+        return not look & (look - 1) and look.bit_length() <= self.most
+
+
+class TrailRecorder:
+    """Collects the trail of passages that are all at the same time: the frames that ``keep`` wants, None for none."""
+
+    def __init__(self, keep: Keeping | None) -> None:
+        self.keep = keep
         self._kept: dict[int, list[FloatArray]] = {}
 
     def add(self, check: int, rows: Iterable[int], frames: Iterable[FloatArray]) -> None:
         """The ``frames`` of the passages ``rows`` still under way at the ``check``-th look at the state."""
-        if check & (check - 1) or check.bit_length() > self.most:  # only powers of two
+        if self.keep is None or not self.keep.wanted(check):
             return
         for row, frame in zip(rows, frames, strict=True):
             self._kept.setdefault(row, []).append(np.array(frame))
@@ -124,11 +154,11 @@ class PassageDynamics(Protocol):
         """The same dynamics, whose passages are ended by ``boundary``."""
         ...
 
-    def run(self, start: PhasePoints, limit: int, seed: int, keep: int = 0) -> Passages:
+    def run(self, start: PhasePoints, limit: int, seed: int, keep: Keeping | None = None) -> Passages:
         """Passages from each of ``start``, of at most ``limit`` steps (rounded up to whole checks).
 
-        The state is tested after every ``check_every`` steps, and at most ``keep`` of the frames that are then in
-        neither are kept of each passage. What becomes of a passage does not depend on ``keep``, and all depends on the
+        The state is tested after every ``check_every`` steps, and of the frames that are then in neither those
+        that ``keep`` wants are kept. What becomes of a passage does not depend on ``keep``, and all depends on the
         arguments alone.
         """
         ...

@@ -22,7 +22,7 @@ from typing import Protocol
 import numpy as np
 
 from molgen.arrays import BoolArray, FloatArray, IntArray
-from molgen.dynamics.passage import CRASHED, PassageDynamics, PhasePoints
+from molgen.dynamics.passage import CRASHED, EveryLook, PassageDynamics, PhasePoints
 from molgen.errors import InputError
 from molgen.observables.boundary import NEITHER, A, B
 from molgen.seeds import child_seed, numpy_generator
@@ -190,8 +190,7 @@ def shoot_legs(
     velocities = dynamics.velocities(positions, generator)
     start = PhasePoints(np.repeat(positions, 2, axis=0), np.repeat(velocities, 2, axis=0))
     start.velocities[1::2] *= -1.0
-    every_look = limit // dynamics.check_every + 2
-    found = dynamics.run(start, limit, seed, every_look)
+    found = dynamics.run(start, limit, seed, EveryLook())
     assert found.trail is not None
     return Legs(found.label, found.steps, found.end, found.trail.passage, found.trail.positions)
 

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from molgen.arrays import BoolArray, FloatArray, IntArray
-from molgen.dynamics.passage import CRASHED, PassageDynamics, PhasePoints, Trail
+from molgen.dynamics.passage import CRASHED, Keeping, PassageDynamics, PhasePoints, Trail
 from molgen.observables.boundary import NEITHER, A, B
 from molgen.seeds import child_seed, numpy_generator
 
@@ -84,7 +84,7 @@ def shoot_pairs(
 
     ``configuration`` and ``pair`` (W,) are written into the rows. The result depends on the arguments alone.
     """
-    return shoot_and_keep(dynamics, positions, configuration, pair, limit, seed, 0)[0]
+    return shoot_and_keep(dynamics, positions, configuration, pair, limit, seed, None)[0]
 
 
 def shoot_and_keep(
@@ -94,9 +94,9 @@ def shoot_and_keep(
     pair: IntArray,
     limit: int,
     seed: int,
-    keep: int,
+    keep: Keeping | None,
 ) -> tuple[Shots, Trail | None]:
-    """:func:`shoot_pairs`, the same shots, with at most ``keep`` frames of each on its way.
+    """:func:`shoot_pairs`, the same shots, with the frames on their way that ``keep`` wants.
 
     ``passage`` of the trail is the configuration that the frame was reached from.
     """

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from molgen.dynamics.passage import Doubling
 from molgen.dynamics.passage_factory import dynamics_record, open_passages
 from molgen.energies.platforms import resolve_platform
 from molgen.engines.executors import open_executor
@@ -108,7 +109,9 @@ def run_committor(
             return _stored(run)
         ledger = Ledger(run.path / LEDGER)
         limit = settings.limit_steps(dynamics.timestep_ps)
-        batches = Batches(ledger, dynamics, settings.batch, limit, run.seed, workers, progress, stop, settings.trail)
+        batches = Batches(
+            ledger, dynamics, settings.batch, limit, run.seed, workers, progress, stop, Doubling(settings.trail)
+        )
         with open_executor(workers) as executor:
             ways: list[Way] = []
             if data:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from molgen.arrays import FloatArray, IntArray
-from molgen.dynamics.passage import PassageDynamics, Trail
+from molgen.dynamics.passage import Keeping, PassageDynamics, Trail
 from molgen.interruption import Interruption
 from molgen.progress import Progress, ProgressEvent
 from molgen.seeds import child_seed
@@ -21,7 +21,7 @@ Found = tuple[Shots, Trail | None]
 
 @dataclass(frozen=True, eq=False)
 class Batches:
-    """Shooting into ``ledger``, ``batch`` pairs a task and ``keep`` frames on the way of each shot.
+    """Shooting into ``ledger``, ``batch`` pairs a task, with the frames on the way that ``keep`` wants.
 
     A batch depends on ``seed``, its number and its pairs alone: the table is the same with any number of ``workers``
     and after an interruption.
@@ -35,7 +35,7 @@ class Batches:
     workers: int
     progress: Progress
     interruption: Interruption
-    keep: int = 0
+    keep: Keeping | None = None
 
     def count(self, pairs: int) -> int:
         """Batches that ``pairs`` pairs make."""

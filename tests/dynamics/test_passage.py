@@ -10,7 +10,7 @@ import pytest
 
 from molgen.dynamics.analytic_passage import analytic_passages
 from molgen.dynamics.molecular_passage import molecular_passages
-from molgen.dynamics.passage import CRASHED, PhasePoints, TrailRecorder
+from molgen.dynamics.passage import CRASHED, Doubling, PhasePoints, TrailRecorder
 from molgen.errors import InputError
 from molgen.observables.boundary import NEITHER, Boundary
 from molgen.observables.states import with_states
@@ -139,7 +139,7 @@ def test_frames_on_the_way_cost_nothing_and_lie_outside_the_states() -> None:
     for dynamics in (alanine(check_every=5), well("x < -0.9", "x > 0.9", check_every=2)):
         start = starts(dynamics, 3)
         start.positions[0] *= 1.0 if dynamics.boundary.system.n_particles > 1 else 0.5
-        plain, kept = dynamics.run(start, 120, 7), dynamics.run(start, 120, 7, keep=4)
+        plain, kept = dynamics.run(start, 120, 7), dynamics.run(start, 120, 7, keep=Doubling(4))
         assert plain.trail is None
         assert np.array_equal(plain.end.positions, kept.end.positions)
         assert kept.trail is not None
@@ -149,7 +149,7 @@ def test_frames_on_the_way_cost_nothing_and_lie_outside_the_states() -> None:
 
 
 def test_a_trail_doubles_its_distance_and_ends() -> None:
-    recorder = TrailRecorder(5)
+    recorder = TrailRecorder(Doubling(5))
     for check in range(1, 42):
         rows = [0, 1] if check <= 6 else [1]
         recorder.add(check, rows, [np.full((1, 1), float(check)) for _ in rows])

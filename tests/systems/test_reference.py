@@ -106,5 +106,5 @@ def test_the_recorded_command_spells_out_what_was_run(record: dict[str, Any], sc
     given = {name.replace("-", "_"): words[words.index(f"--{name}") + 1] for name in ("runs", "piece-count", "seed")}
     assert int(given["runs"]) == record["runs"]
     assert record["ps_per_run"] == [500 * int(given["piece_count"])] * record["runs"]
-    args = argparse.Namespace(**{name: int(n) for name, n in given.items()}, frames=20_000)
+    args = argparse.Namespace(**{name: int(n) for name, n in given.items()}, frames=20_000, earlier=None)
     assert script["command"](args) == record["command"]
