@@ -217,7 +217,8 @@ def _print_mechanism(console: "Console", result: Mapping[str, Any]) -> None:
     for item in learned["variables"][:6]:
         loss = f"{_number(item['loss'], 4)} ± {_number(item['loss_error'], 4)}"
         table.add_row(item["name"], loss, _number(item["sensitivity"], 2))
-    console.print(table)
+    if learned["variables"]:
+        console.print(table)
     if learned["atoms"]:
         shares = ", ".join(f"{item['name']} {item['share']:.0%}" for item in learned["atoms"][:6])
         _print_entry(console, "atoms", shares)

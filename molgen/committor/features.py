@@ -2,7 +2,8 @@
 
 ``internal``: all bonds, angles and torsions of a molecule (its coordinates for an analytic system); torsions as cosine
 and sine, equivalent branches in one labelling. ``cv``: the system's collective variables. A mirror image gives other
-numbers: the sines of its torsions change sign.
+numbers: the sines of its torsions change sign. ``equivariant``: the positions as they are, for a network that does not
+see how they are turned.
 """
 
 import math
@@ -20,7 +21,7 @@ from molgen.observables.table import build_cvs
 from molgen.settings import nearest_hint
 from molgen.systems.system import AnalyticSystem, MolecularSystem, System
 
-FeatureKind = Literal["internal", "cv"]
+FeatureKind = Literal["internal", "cv", "equivariant"]
 
 
 @dataclass(frozen=True)
@@ -47,11 +48,15 @@ class Features(nn.Module):
 
     def __init__(self, system: System, kind: FeatureKind, variables: tuple[str, ...] | None = None) -> None:
         super().__init__()
-        if kind == "internal" and variables is not None:
-            raise InputError("Internal coordinates are no choice of variables.", "Give features = cv, or no variables.")
-        self.variables = None if kind == "internal" else (variables or tuple(cv.name for cv in system.definition.cv))
-        described = _variables(system, variables) if kind == "cv" else _coordinates(system)
+        if kind != "cv" and variables is not None:
+            raise InputError("Only features = cv are a choice of variables.", "Give features = cv, or no variables.")
+        self.variables = (variables or tuple(cv.name for cv in system.definition.cv)) if kind == "cv" else None
+        if kind == "cv":
+            described = _variables(system, variables)
+        else:
+            described = _positions(system) if kind == "equivariant" else _coordinates(system)
         self.names, self.groups, self._raw = described
+        self._alike = kind == "equivariant"
         self.register_buffer("mean", torch.zeros(len(self.names), dtype=torch.float64))
         self.register_buffer("spread", torch.ones(len(self.names), dtype=torch.float64))
 
@@ -59,8 +64,14 @@ class Features(nn.Module):
     spread: torch.Tensor
 
     def fit(self, positions: Configurations | torch.Tensor) -> None:
-        """Take mean and spread from frames; a feature that is the same in all of them is only shifted."""
+        """Take mean and spread from frames; a feature that is the same in all of them is only shifted.
+
+        Positions are not shifted, and all divided by one number.
+        """
         values = self._raw(_as_input(positions))
+        if self._alike:
+            self.spread.fill_(float(values.square().mean().sqrt()))
+            return
         self.mean.copy_(values.mean(0))
         spread = values.std(0, correction=0)
         self.spread.copy_(torch.where(spread > 1e-9, spread, torch.ones_like(spread)))
@@ -107,6 +118,16 @@ def _variables(system: System, chosen: tuple[str, ...] | None) -> Description:
         return torch.stack(columns, 1)
 
     return tuple(names), tuple(groups), raw
+
+
+def _positions(system: System) -> Description:
+    if system.dim != 3 or system.n_particles < 3:
+        raise InputError(
+            f"An equivariant network needs three particles in space; {system.name} has none such.",
+            "Take --features internal.",
+        )
+    names = tuple(f"{axis}{k}" for k in range(system.n_particles) for axis in "xyz")
+    return names, (), lambda positions: (positions - positions.mean(1, keepdim=True)).flatten(1)
 
 
 def _axes(dimensions: int) -> tuple[str, ...]:

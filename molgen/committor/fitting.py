@@ -86,10 +86,11 @@ def fit_committor(boundary: Boundary, data: FittingData, settings: FittingSettin
         features = model.features(data.positions).float()
     weight, left_out = _bootstrap(data.lineage, settings.model.members, np.random.default_rng(child_seed(seed, "draw")))
     reached, decided = torch.as_tensor(data.reached).float(), torch.as_tensor(data.decided).float()
-    optimiser = torch.optim.AdamW(model.members.parameters(), lr=settings.rate, weight_decay=settings.decay)
+    parameters = [parameter for parameter in model.members.parameters() if parameter.requires_grad]
+    optimiser = torch.optim.AdamW(parameters, lr=settings.rate, weight_decay=settings.decay)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, max_lr=settings.rate, total_steps=settings.steps)
     best = torch.full((settings.model.members,), torch.inf)
-    kept = [parameter.detach().clone() for parameter in model.members.parameters()]
+    kept = [[part.clone() for part in model.members.parts(k)] for k in range(settings.model.members)]
     for step, rows in enumerate(_batches(len(features), settings, generator)):
         optimiser.zero_grad()
         loss = negative_log_likelihood(model.members(features[rows]), reached[rows], decided[rows])
@@ -103,11 +104,12 @@ def fit_committor(boundary: Boundary, data: FittingData, settings: FittingSettin
                 held = (left_out * now).sum(1) / left_out.sum(1)
                 better = held < best
                 best = torch.where(better, held, best)
-                for keep, parameter in zip(kept, model.members.parameters(), strict=True):
-                    keep[better] = parameter.detach()[better]
+                for k in torch.nonzero(better)[:, 0].tolist():
+                    kept[k] = [part.clone() for part in model.members.parts(k)]
     with torch.no_grad():
-        for keep, parameter in zip(kept, model.members.parameters(), strict=True):
-            parameter.copy_(keep)
+        for k, best_parts in enumerate(kept):
+            for part, best_part in zip(model.members.parts(k), best_parts, strict=True):
+                part.copy_(best_part)
         model.scale.copy_(torch.from_numpy(calibration(model.members(features), left_out, data)))
     return model.requires_grad_(False)
 

@@ -82,6 +82,15 @@ class GridCommittor:
         mesh = np.meshgrid(*self.axes, indexing="ij")
         return self.plane.positions(np.stack([axis[chosen] for axis in mesh], axis=1))
 
+    def in_cells(self, values: FloatArray, positions: FloatArray) -> FloatArray:
+        """Of ``values`` (an entry a cell) those (n,) of the cells that frames (n, 1, D) lie in, or are nearest to."""
+        coordinates = self.plane.coordinates(positions)
+        cell = [
+            np.clip(np.rint((coordinates[:, k] - axis[0]) / (axis[1] - axis[0])).astype(np.int64), 0, len(axis) - 1)
+            for k, axis in enumerate(self.axes)
+        ]
+        return np.asarray(values[tuple(cell)])
+
     def probability(self, positions: FloatArray) -> FloatArray:
         """q (n,) of frames (n, 1, D), linear between the centres; NaN where cells were left out."""
         from scipy.interpolate import RegularGridInterpolator
@@ -102,7 +111,7 @@ def grid_committor(boundary: Boundary, plane: Plane, spacing: float) -> GridComm
     shape = tuple(len(axis) for axis in axes)
     mesh = np.stack([axis.ravel() for axis in np.meshgrid(*axes, indexing="ij")], axis=1)
     frames = plane.positions(mesh)
-    potential = POTENTIALS[system.potential](frames, system.parameters)[0]
+    potential = potential_of(system, frames)
     label = boundary.assign(frames)
     for state, name in ((A, boundary.a), (B, boundary.b)):
         if not np.any(label == state):
@@ -126,6 +135,11 @@ def grid_committor(boundary: Boundary, plane: Plane, spacing: float) -> GridComm
         nu / (1.0 - mean),
         nu / mean,
     )
+
+
+def potential_of(system: AnalyticSystem, frames: FloatArray) -> FloatArray:
+    """The potential (n,) of frames (n, 1, D) in kT."""
+    return np.asarray(POTENTIALS[system.potential](frames, system.parameters)[0])
 
 
 def _centres(low: float, high: float, spacing: float) -> FloatArray:

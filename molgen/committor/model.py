@@ -10,15 +10,23 @@ from torch import nn
 
 from molgen.arrays import FloatArray
 from molgen.committor.features import FeatureKind, Features
+from molgen.coordinates.cartesian import CartesianChart
+from molgen.networks.equivariant import EquivariantSettings
+from molgen.networks.invariant import InvariantNetwork
 from molgen.observables.boundary import A, B, Boundary
 from molgen.observables.rows import Configurations
 from molgen.settings import Settings
+from molgen.systems.system import System
+
+SMALL = EquivariantSettings(scalars=16, vectors=8, radial=16, hidden=16)
+"""Shape of an equivariant network: a committor has fewer labels than a force field."""
 
 
 class CommittorSettings(Settings):
     """Shape: ``features``, then ``layers`` hidden layers of ``hidden`` units in each of ``members`` networks.
 
-    ``variables`` are the collective variables that ``features`` cv takes, all unless given.
+    ``variables`` are the collective variables that ``features`` cv takes, all unless given. With ``features``
+    equivariant every member has the shape ``network`` instead.
     """
 
     features: FeatureKind = "internal"
@@ -26,6 +34,7 @@ class CommittorSettings(Settings):
     hidden: PositiveInt = 32
     layers: Annotated[int, Field(ge=0)] = 3
     members: Annotated[int, Field(ge=2)] = 8
+    network: EquivariantSettings = SMALL
 
 
 class Members(nn.Module):
@@ -45,6 +54,15 @@ class Members(nn.Module):
         self.weights.append(nn.Parameter(size * torch.randn(members, before, after, generator=generator)))
         self.biases.append(nn.Parameter(torch.zeros(members, 1, after)))
 
+    @property
+    def dtype(self) -> torch.dtype:
+        """The type of the parameters."""
+        return self.linear.dtype
+
+    def parts(self, member: int) -> list[torch.Tensor]:
+        """The parameters of one member, as views."""
+        return [parameter.detach()[member] for parameter in self.parameters()]
+
     def forward(self, features: torch.Tensor) -> torch.Tensor:
         """Logits (m, n)."""
         hidden = features.expand(len(self.linear), *features.shape[-2:])
@@ -55,6 +73,35 @@ class Members(nn.Module):
         weight, bias = pairs[-1]
         logits: torch.Tensor = (result + hidden @ weight + bias)[..., 0]
         return logits
+
+
+class EquivariantMembers(nn.Module):
+    """``members`` invariant networks: centred positions (n, 3N) or (m, n, 3N) to logits (m, n)."""
+
+    def __init__(self, system: System, settings: CommittorSettings, generator: torch.Generator) -> None:
+        super().__init__()
+        chart = CartesianChart(system)
+        shape = settings.network.model_copy(update={"chiral": chart.chiral and settings.network.chiral})
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(int(torch.randint(2**62, (1,), generator=generator).item()))
+            self.networks = nn.ModuleList(
+                InvariantNetwork(chart.kinds, chart.pairs, shape) for _ in range(settings.members)
+            )
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """The type of the parameters."""
+        return next(self.parameters()).dtype
+
+    def parts(self, member: int) -> list[torch.Tensor]:
+        """The parameters of one member, as views."""
+        return [parameter.detach() for parameter in self.networks[member].parameters()]
+
+    def forward(self, features: torch.Tensor) -> torch.Tensor:
+        """Logits (m, n)."""
+        each = features.expand(len(self.networks), *features.shape[-2:])
+        each = each.reshape(*each.shape[:2], -1, 3)
+        return torch.stack([network(rows) for network, rows in zip(self.networks, each, strict=True)])
 
 
 class Committor(nn.Module):
@@ -69,7 +116,11 @@ class Committor(nn.Module):
         super().__init__()
         self.boundary, self.settings = boundary, settings
         self.features = Features(boundary.system, settings.features, settings.variables)
-        self.members = Members(len(self.features.names), settings, generator)
+        self.members: Members | EquivariantMembers
+        if settings.features == "equivariant":
+            self.members = EquivariantMembers(boundary.system, settings, generator)
+        else:
+            self.members = Members(len(self.features.names), settings, generator)
         self.register_buffer("scale", torch.tensor([0.0, 1.0], dtype=torch.float64))
 
     def member_logits(self, positions: Configurations | torch.Tensor) -> torch.Tensor:
@@ -78,7 +129,7 @@ class Committor(nn.Module):
 
     def feature_logits(self, features: torch.Tensor) -> torch.Tensor:
         """Logits (m, n), float64, of standardised features (n, F)."""
-        logits: torch.Tensor = self.members(features.to(self.members.linear.dtype)).double()
+        logits: torch.Tensor = self.members(features.to(self.members.dtype)).double()
         return self.scale[0] + self.scale[1] * logits
 
     @torch.no_grad()

@@ -8,11 +8,11 @@ so that half a kick is taken off before a passage starts and given back where it
 A 123, 6056 (2019), doi:10.1021/acs.jpca.9b02771). Without friction a passage then retraces itself when v is reversed.
 """
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from molgen.arrays import FloatArray, IntArray
 from molgen.observables.regions import Labelling
@@ -91,21 +91,23 @@ class TrailRecorder:
 
     def __init__(self, keep: Keeping | None) -> None:
         self.keep = keep
-        self._kept: dict[int, list[FloatArray]] = {}
+        self._rows: list[IntArray] = []
+        self._frames: list[FloatArray] = []
 
-    def add(self, check: int, rows: Iterable[int], frames: Iterable[FloatArray]) -> None:
+    def add(self, check: int, rows: ArrayLike, frames: ArrayLike) -> None:
         """The ``frames`` of the passages ``rows`` still under way at the ``check``-th look at the state."""
         if self.keep is None or not self.keep.wanted(check):
             return
-        for row, frame in zip(rows, frames, strict=True):
-            self._kept.setdefault(row, []).append(np.array(frame))
+        self._rows.append(np.array(rows, dtype=np.int64))
+        self._frames.append(np.array(frames))
 
     def trail(self, shape: tuple[int, ...]) -> Trail:
         """All frames, of ``shape`` (N, D) each, in the order of their passages."""
-        rows = [row for row in sorted(self._kept) for _ in self._kept[row]]
-        frames = [frame for row in sorted(self._kept) for frame in self._kept[row]]
-        positions = np.stack(frames) if frames else np.empty((0, *shape))
-        return Trail(np.array(rows, dtype=np.int64), positions)
+        if not self._rows:
+            return Trail(np.empty(0, dtype=np.int64), np.empty((0, *shape)))
+        rows = np.concatenate(self._rows)
+        order = np.argsort(rows, kind="stable")
+        return Trail(rows[order], np.concatenate(self._frames)[order])
 
 
 @dataclass(frozen=True, eq=False)

@@ -82,12 +82,16 @@ class EquivariantNetwork(nn.Module):
         self, positions: torch.Tensor, time: torch.Tensor, condition: torch.Tensor | None = None
     ) -> torch.Tensor:
         """See the class."""
+        return self.finish(self.features(positions, time, condition)[1])
+
+    def features(self, positions: torch.Tensor, time: torch.Tensor, condition: torch.Tensor | None = None) -> Features:
+        """Scalars (scalars, n, N) and vectors (vectors, n, 3, N) of the particles after the last layer."""
         x, distance, inverse = self.geometry(positions)
         edges, clock = self.radial(distance), self.clock(time.to(x), condition)
         features = self.start(clock)
         for layer in self.rounds():
             features = layer(features, x, inverse, layer.potential(edges, clock, self.kinds, self.pairs))
-        return self.finish(features[1])
+        return features
 
     def with_jacobian(
         self, positions: torch.Tensor, time: torch.Tensor, condition: torch.Tensor | None = None

@@ -11,6 +11,10 @@ with ν the number of transitions from A to B in a unit of time, π the Boltzman
 
 States are looked at every δ. A path of n such intervals has n − 1 looks between the states, at any of which the point
 may be, so that τ = (n − 1) δ makes the sum exact: the two legs together less δ.
+
+Where points x₀ are chosen with the density π p, a path comes up as often as the sum of p over its looks says. With that
+sum ν = ½ ⟨1_TP/(δ Σ p(x_t))⟩_πp counts each path evenly, whichever of its looks the point was; 1_TP/(p(x₀) τ) has the
+same mean and scatters far more, since a path that lingers where p is small is seldom met and then counts much.
 """
 
 import math
@@ -61,10 +65,12 @@ class Rates:
     mean_q: Estimate
 
 
-def passings(shots: Shots, points: int, timestep: float, check_every: int) -> Passings:
+def passings(shots: Shots, points: int, timestep: float, check_every: int, along: FloatArray | None = None) -> Passings:
     """The transition paths among ``shots`` of ``points`` points.
 
-    ``InputError`` if more than one pair in a hundred is not decided.
+    ``along`` (pairs,), in the order of the pairs' numbers, is Σ p(x_t)/p(x₀) over the looks of each pair's path, p the
+    ``selection`` of points; unless given, p counts as the same at all looks. ``InputError`` if more than one pair in a
+    hundred is not decided.
     """
     order = np.lexsort((-shots.sign, shots.pair))
     outcome, steps = shots.outcome[order].reshape(-1, 2), shots.steps[order].reshape(-1, 2).sum(axis=1)
@@ -79,8 +85,9 @@ def passings(shots: Shots, points: int, timestep: float, check_every: int) -> Pa
     outcome, steps, where = outcome[decided], steps[decided], where[decided]
     path = outcome[:, 0] != outcome[:, 1]
     time = (steps - check_every) * timestep
+    counted = time if along is None else along[decided] * (check_every * timestep)
     pairs = np.bincount(where, minlength=points)
-    rate = np.bincount(where, np.where(path, 1.0 / time, 0.0), minlength=points)
+    rate = np.bincount(where, np.where(path, 1.0 / counted, 0.0), minlength=points)
     reached = np.bincount(where, (outcome == B).mean(axis=1), minlength=points)
     known = pairs > 0
     least = np.maximum(pairs, 1)

@@ -1,5 +1,6 @@
 """Runs and estimates on systems whose committor is known, for the selftest and the benchmark."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -9,20 +10,25 @@ from molgen.arrays import BoolArray, FloatArray, IntArray
 from molgen.committor.artifact import load_committor
 from molgen.committor.choosing import draw_systematically
 from molgen.committor.fitting import FittingSettings
-from molgen.committor.grid import GridCommittor, error_on
+from molgen.committor.grid import GridCommittor, error_on, potential_of
 from molgen.committor.known import KnownCase
 from molgen.committor.model import Committor
 from molgen.dynamics.analytic_passage import analytic_passages
-from molgen.observables.boundary import A, B
+from molgen.dynamics.passage import EveryLook
+from molgen.observables.boundary import NEITHER, A, B
 from molgen.seeds import child_seed, numpy_generator
 from molgen.shooting.points import BlockShares
 from molgen.shooting.rate import Rates, passings, rates
-from molgen.shooting.shots import Counts, count, shoot_pairs
+from molgen.shooting.shots import Counts, Shots, count, joined, shoot_and_keep, shoot_pairs
 from molgen.workflows.committor_exploring import ExploringSettings
 from molgen.workflows.committor_request import CommittorRunSettings
 
 LIMIT = 1_000_000
 """Steps after which a shot would be given up; none gets there."""
+POPULATION_DRAWS = 200_000
+"""Draws that say how much of the ensemble lies in each state."""
+PAIRS_AT_ONCE = 250
+"""Pairs of shots whose looks are in memory together."""
 DOUBLE_WELL_RUN = CommittorRunSettings(
     rounds=4, limit_ps=1000.0, batch=1000, patience=100, exploring=ExploringSettings(interval_ps=2.0)
 )
@@ -57,37 +63,60 @@ def shots_from(case: KnownCase, positions: FloatArray, pairs: int, seed: int) ->
 
 
 def two_way_rates(case: KnownCase, grid: GridCommittor, model: Committor, pairs: int, seed: int) -> Rates:
-    """Rates by the transition paths among pairs of shots from points in proportion to π √(q̂(1 − q̂)).
+    """Rates by the transition paths among pairs of shots from points in proportion to π p, p = ½ + ½ (q̂(1 − q̂))²/Z.
 
-    Points are drawn from the cells of ``grid`` outside the states, and within them; only q̂, the potential and the
-    populations of the states are used, never the grid's q. ``selection`` corrects for the choice.
+    Cells of ``grid`` are drawn, then points within them; p is constant in a cell. Only q̂ and the potential are used,
+    never the grid's q. Z makes the two halves of p alike: one finds paths, the other keeps every weight 1/p below 2.
+    Of points by √(q̂(1 − q̂)), what 1/(p τ) would want, two in a hundred are on paths.
     """
     generator = numpy_generator(seed, "two-way")
-    weight = np.where(np.isfinite(grid.q), np.exp(grid.potential.min() - grid.potential), 0.0)
-    weight /= weight.sum()
-    outside = (grid.label != A) & (grid.label != B) & (weight > 0.0)
-    centres, share = grid.centres(outside), weight[outside]
+    used = np.isfinite(grid.q)
+    weight = np.where(used, np.exp(grid.potential[used].min() - grid.potential), 0.0)
+    centres = grid.centres(used)
     q = model.probability(centres)
-    preference = np.sqrt(np.clip(q * (1.0 - q), 1e-12, None))
-    rows = draw_systematically(share * preference, pairs, generator)
-    inside = generator.uniform(-0.5, 0.5, size=(pairs, len(grid.axes))) * case.spacing
-    positions = centres[rows] + (inside @ grid.plane.directions)[:, None]
-    # A point near a state's edge may have come to lie in it.
-    kept = np.flatnonzero(case.boundary.assign(positions) < 0)
-    shots = shoot_pairs(
-        analytic_passages(case.system, case.boundary),
-        positions[kept],
-        np.arange(len(kept)),
-        np.arange(len(kept)),
-        LIMIT,
-        child_seed(seed, "two-way shots"),
-    )
+    near = (q * (1.0 - q)) ** 2
+    preference = np.zeros_like(weight)
+    preference[used] = 0.5 + 0.5 * near * weight[used].sum() / (weight[used] * near).sum()
+
+    def selection(frames: FloatArray) -> FloatArray:
+        """p (n,) of frames (n, 1, D): cells are drawn by the potential at their centres, so that its change counts."""
+        change = potential_of(case.system, frames) - grid.in_cells(grid.potential, frames)
+        return np.asarray(grid.in_cells(preference, frames) * np.exp(change))
+
+    def drawn(share: FloatArray, count: int) -> FloatArray:
+        inside = generator.uniform(-0.5, 0.5, size=(count, len(grid.axes))) * case.spacing
+        return np.asarray(
+            centres[draw_systematically(share, count, generator)] + (inside @ grid.plane.directions)[:, None]
+        )
+
+    everywhere = drawn(weight[used], POPULATION_DRAWS)
+    even = np.exp(grid.in_cells(grid.potential, everywhere) - potential_of(case.system, everywhere))
+    label = case.boundary.assign(everywhere)
+    a, b = (float(even[label == state].sum() / even.sum()) for state in (A, B))
+    positions = drawn(weight[used] * preference[used], pairs)
+    positions = positions[case.boundary.assign(positions) == NEITHER]
+    chance = selection(positions)
+    shots, sums = _paths_through(case, positions, selection, seed)
     section = case.system.definition.dynamics
-    found = passings(shots, len(kept), 1e-3 * section.timestep_fs, section.check_every)
-    each = np.full(len(kept), 1.0 / len(kept))
-    a, b = (float(weight[grid.label == state].sum()) for state in (A, B))
-    shares = BlockShares(a * each, b * each, (1.0 - a - b) * each, np.arange(len(kept)))
-    return rates(found, preference[rows[kept]], shares, numpy_generator(seed, "rates"))
+    found = passings(shots, len(positions), 1e-3 * section.timestep_fs, section.check_every, sums / chance)
+    each = np.full(len(positions), 1.0 / len(positions))
+    shares = BlockShares(a * each, b * each, (1.0 - a - b) * each, np.arange(len(positions)))
+    return rates(found, chance, shares, numpy_generator(seed, "rates"))
+
+
+def _paths_through(
+    case: KnownCase, positions: FloatArray, value: Callable[[FloatArray], FloatArray], seed: int
+) -> tuple[Shots, FloatArray]:
+    """A pair of shots from each of ``positions`` (n, 1, D), and the sum (n,) of ``value`` over its path's looks."""
+    dynamics = analytic_passages(case.system, case.boundary)
+    parts, sums = [], value(positions)
+    for number, rows in enumerate(np.array_split(np.arange(len(positions)), -(-len(positions) // PAIRS_AT_ONCE))):
+        seed_here = child_seed(seed, "two-way shots", number)
+        shots, trail = shoot_and_keep(dynamics, positions[rows], rows, rows, LIMIT, seed_here, EveryLook())
+        assert trail is not None
+        parts.append(shots)
+        sums += np.bincount(trail.passage, value(trail.positions), minlength=len(positions))
+    return joined(parts), sums
 
 
 def gradient_bound(grid: GridCommittor, model: Committor) -> float:

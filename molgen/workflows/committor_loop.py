@@ -13,6 +13,7 @@ from molgen.committor.artifact import load_committor, save_committor
 from molgen.committor.fitting import LEAST_DECIDED, FittingData, fit_committor
 from molgen.committor.likelihood import fidelity, negative_log_likelihood
 from molgen.committor.model import Committor
+from molgen.energies.base import Energy
 from molgen.files import to_plain
 from molgen.observables.boundary import Boundary
 from molgen.progress import ProgressEvent
@@ -32,6 +33,7 @@ class Loop:
 
     run: RunDirectory
     boundary: Boundary
+    energy: Energy
     record: dict[str, Any]
     shooting: RoundShooting
     bisected: Sequence[Round]
@@ -45,7 +47,9 @@ class Loop:
         rounds: list[dict[str, Any]] = []
         for number, entry in enumerate(self.plan):
             if ledger.points_of(first + number) is None:
-                ledger.add_points(pool.choose(self._model(number - 1), entry, first + number, self.run.seed))
+                usable = pool.below(self.energy, self.settings.ceiling)
+                chosen = pool.choose(self._model(number - 1), entry, first + number, self.run.seed, usable)
+                ledger.add_points(chosen)
             before = [*self.bisected, *self.plan[:number]]
             self.shooting.shoot(executor, before, entry, f"round {number + 1} of {len(self.plan)}")
             rounds.append(self._learn(number, entry))

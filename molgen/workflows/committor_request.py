@@ -18,10 +18,11 @@ class CommittorRunSettings(Settings):
 
     Before them ways between the states that hot dynamics found are bisected, with ``bisection_share`` of the shots at
     most. ``held_share`` of the lineages and of the shots is for judging alone. Of each shot at most ``trail`` frames on
-    its way are kept to be shot from. A shot that is undecided after ``limit_ps`` is taken on to ``longest`` times that.
-    The run ends early after ``max_evaluations`` steps of dynamics (exploring included), or when it has stopped
-    improving: the log loss of the held-out shots has fallen by less than ``least_gain`` nats a shot since ``patience``
-    rounds before, by the upper end of a one-sided 95 % interval, so that chance alone ends nothing.
+    its way are kept to be shot from, with a ``ceiling`` only what lies less than so many kT above transition paths. A
+    shot that is undecided after ``limit_ps`` is taken on to ``longest`` times that. The run ends early after
+    ``max_evaluations`` steps of dynamics (exploring included), or when it has stopped improving: the log loss of the
+    held-out shots has fallen by less than ``least_gain`` nats a shot since ``patience`` rounds before, by the upper end
+    of a one-sided 95 % interval, so that chance alone ends nothing.
     """
 
     bisection_share: float = Field(default=0.15, ge=0.0, lt=1.0)
@@ -30,6 +31,7 @@ class CommittorRunSettings(Settings):
     held_pairs: PositiveInt = 5
     held_share: float = Field(default=0.2, gt=0.0, lt=1.0)
     trail: PositiveInt = 10
+    ceiling: float | None = None
     batch: PositiveInt = 50
     limit_ps: PositiveFloat | None = None
     longest: PositiveInt = 10

@@ -10,6 +10,7 @@ from molgen.arrays import BoolArray, FloatArray, IntArray
 from molgen.committor.choosing import choice_share, draw_systematically, even_share
 from molgen.committor.model import Committor
 from molgen.dynamics.passage import Trail
+from molgen.energies.base import Energy
 from molgen.errors import UsageError
 from molgen.seeds import numpy_generator
 from molgen.shooting.points import ShootingPoints
@@ -88,16 +89,29 @@ class Pool:
             np.concatenate([self.transition, both[trail.passage]]),
         )
 
-    def choose(self, model: Committor | None, plan: Round, number: int, seed: int) -> ShootingPoints:
+    def below(self, energy: Energy, ceiling: float | None) -> BoolArray:
+        """Which frames (n,) lie at most ``ceiling`` kT above the median of those on transition paths.
+
+        Beyond, dynamics at the temperature does not go. All frames without a ceiling, and before there is such a path.
+        """
+        if ceiling is None or not self.transition.any():
+            return np.ones(len(self.positions), dtype=np.bool_)
+        potential = energy.reduced(self.positions, purpose="data")
+        return np.asarray(potential <= np.median(potential[self.transition]) + ceiling)
+
+    def choose(
+        self, model: Committor | None, plan: Round, number: int, seed: int, usable: BoolArray | None = None
+    ) -> ShootingPoints:
         """The points of round ``number``: to fit to where ``model`` teaches most, to judge by evenly along its q̂.
 
         Half of them come from transition paths, once there are any: these cross the region where the committor changes,
         however thin it is. Without a model all are drawn alike. ``selection`` is how often one is drawn relative to
-        drawing alike.
+        drawing alike. Only ``usable`` frames (n,) are, all unless given.
         """
         parts = []
+        usable = np.ones(len(self.positions), dtype=np.bool_) if usable is None else usable
         for held_out, count in ((False, plan.points), (True, plan.held)):
-            rows = np.flatnonzero(self.held_out == held_out)
+            rows = np.flatnonzero(usable & (self.held_out == held_out))
             share = self._share(rows, model, held_out)
             on_path = self.transition[rows]
             if on_path.any():

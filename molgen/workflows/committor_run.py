@@ -8,6 +8,7 @@ import numpy as np
 
 from molgen.dynamics.passage import Doubling
 from molgen.dynamics.passage_factory import dynamics_record, open_passages
+from molgen.energies.factory import open_energy
 from molgen.energies.platforms import resolve_platform
 from molgen.engines.executors import open_executor
 from molgen.errors import InputError
@@ -125,7 +126,8 @@ def run_committor(
             shooting = RoundShooting(ledger, batches, settings.longest)
             bisected, pool = bisect(shooting, executor, ways, pool, settings.bisection_pairs(shots))
             plan = settings.plan(shots - 2 * sum(entry.all_pairs for entry in bisected))
-            loop = Loop(run, boundary, record, shooting, bisected, plan, settings, spent)
+            energy = open_energy(system, platform=chosen)
+            loop = Loop(run, boundary, energy, record, shooting, bisected, plan, settings, spent)
             rounds, ended = loop.go(executor, pool)
         result = loop.result(rounds, ended, chosen)
         run.finish(result.to_json())

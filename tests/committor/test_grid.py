@@ -40,6 +40,15 @@ def test_refinement_ends_at_the_exact_committor_and_rates() -> None:
     assert fine.nu == pytest.approx(fine.k_ba * fine.mean_q, rel=1e-12)
 
 
+def test_a_frame_has_the_value_of_the_cell_it_lies_in() -> None:
+    grid = grid_committor(Boundary(double_well(), "left", "right"), LINE, 0.02)
+    every = np.ones(grid.q.shape, dtype=np.bool_)
+    centres, values = grid.centres(every), np.arange(grid.q.size).reshape(grid.q.shape)
+    for shift in (-0.0099, 0.0, 0.0099):
+        assert grid.in_cells(values, centres + shift).tolist() == values.ravel().tolist()
+    assert grid.in_cells(values, centres[-1:] + 3.0).tolist() == [values.max()]
+
+
 def test_friction_divides_the_rates_and_leaves_q() -> None:
     system = double_well()
     section = system.definition.dynamics.model_copy(update={"friction_per_ps": 4.0})

@@ -99,7 +99,7 @@ def run(
     ] = None,
     end: Annotated[str | None, typer.Option("--to", metavar="STATE", help="State B.")] = None,
     features: Annotated[
-        str, typer.Option("--features", help="What q is a function of: internal (all coordinates) or cv.")
+        str, typer.Option("--features", help="What q is a function of: internal (all coordinates), cv or equivariant.")
     ] = "internal",
     limit: Annotated[
         float | None,
@@ -168,7 +168,7 @@ def fit(
     start: Annotated[str | None, typer.Option("--from", metavar="STATE", help="State A, for a file.")] = None,
     end: Annotated[str | None, typer.Option("--to", metavar="STATE", help="State B, for a file.")] = None,
     features: Annotated[
-        str, typer.Option("--features", help="What q is a function of: internal (all coordinates) or cv.")
+        str, typer.Option("--features", help="What q is a function of: internal (all coordinates), cv or equivariant.")
     ] = "internal",
     seed: opt.SeedOption = None,
     overrides: opt.SetOption = None,
