@@ -203,9 +203,9 @@ def _muller_brown(task: _Task) -> Iterator[SelfCheck]:
 
 
 def _rates(case: KnownCase, model: Committor, task: _Task) -> Iterator[tuple[str, float, str]]:
-    """k_AB and k_BA from 4,000 two-way shots, and the grid's name for each."""
+    """k_AB and k_BA from 8,000 two-way shots, and the grid's name for each."""
     task.interruption.check()
-    found = two_way_rates(case, case.grid(), model, 4000, task.seed)
+    found = two_way_rates(case, case.grid(), model, 8000, task.seed)
     yield "k-ab", found.k_ab.value, "k_ab"
     yield "k-ba", found.k_ba.value, "k_ba"
 

@@ -56,7 +56,8 @@ class TrainingResult:
 
     ``state_conditions`` are the states by name, in their order; ``states_found`` says that they come from the frames.
     ``frames_relabelled`` counts frames by the centre at which equal branches had other labels than the system's;
-    ``model_reason`` says why this kind of model was taken.
+    ``model_reason`` says why this kind of model was taken, ``learning_steps`` how many steps learning from the frames
+    made.
     """
 
     directory: Path
@@ -77,6 +78,7 @@ class TrainingResult:
     frames_relabelled: dict[str, int] = field(default_factory=dict)
     frames_made_whole: int = 0
     model_reason: str = ""
+    learning_steps: int = 0
 
     def to_json(self) -> dict[str, Any]:
         """The result as plain data."""
@@ -259,6 +261,7 @@ class _Session:
             frames_relabelled=dict(usable.relabelled),
             frames_made_whole=usable.frames.made_whole,
             model_reason=self.choice.reason,
+            learning_steps=max((row["step"] for row in record.curve if row["stage"] == "learn"), default=0),
         )
 
     def _task(self, system: System, frames: FrameSet) -> TrainingTask:

@@ -189,6 +189,7 @@ def test_the_double_well_from_nothing_to_populations(tmp_path: Path) -> None:
     )
     md = simulate(system, tmp_path / "md", mode="explore", time_ps=500.0, seed=1)
     model = train(system, [md.directory], tmp_path / "model", settings=settings, seed=2)
+    assert 0 < model.learning_steps <= 120
     draws = sample(model.directory, tmp_path / "ensemble", n=8000, seed=3)
     result = reweight(draws.directory, tmp_path / "result", seed=4, allow_refused=True).to_json()
     axis = np.linspace(-3.0, 3.0, 60_001)
