@@ -9,7 +9,7 @@ import typer
 
 from molgen.errors import InputError, RefusedError
 from molgen.files import json_bytes
-from molgen_cli import tables
+from molgen_cli import committor_tables, tables
 
 
 def print_json(data: Mapping[str, Any]) -> None:
@@ -76,7 +76,7 @@ def print_committor(result: Mapping[str, Any], *, as_json: bool) -> None:
     if as_json:
         print_json(result)
     else:
-        tables.print_committor(result)
+        committor_tables.print_committor(result)
 
 
 def print_rate(result: Mapping[str, Any], *, as_json: bool) -> None:
@@ -84,7 +84,7 @@ def print_rate(result: Mapping[str, Any], *, as_json: bool) -> None:
     if as_json:
         print_json(result)
     else:
-        tables.print_rate(result)
+        committor_tables.print_rate(result)
 
 
 def print_transition_states(result: Mapping[str, Any], *, as_json: bool) -> None:
@@ -92,7 +92,7 @@ def print_transition_states(result: Mapping[str, Any], *, as_json: bool) -> None
     if as_json:
         print_json(result)
     else:
-        tables.print_transition_states(result)
+        committor_tables.print_transition_states(result)
 
 
 def print_selftest(result: Mapping[str, Any], *, as_json: bool) -> None:
@@ -100,7 +100,7 @@ def print_selftest(result: Mapping[str, Any], *, as_json: bool) -> None:
     if as_json:
         print_json(result)
     else:
-        tables.print_selftest(result)
+        committor_tables.print_selftest(result)
     if not result["passed"]:
         sys.stdout.flush()
         raise typer.Exit(RefusedError.exit_code)
