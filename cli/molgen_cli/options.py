@@ -105,6 +105,16 @@ TopologyOption = Annotated[
         "--topology", metavar="FILE", help="PDB that names all atoms of DCD, XTC, TRR and NetCDF files with solvent."
     ),
 ]
+FromOption = Annotated[
+    str | None, typer.Option("--from", metavar="STATE", help="State A; not needed where there are just two.")
+]
+ToOption = Annotated[str | None, typer.Option("--to", metavar="STATE", help="State B.")]
+LimitOption = Annotated[
+    float | None, typer.Option("--limit", metavar="TIME", parser=simulation_time, help="Longest shot, e.g. 50ps.")
+]
+FeaturesOption = Annotated[
+    str, typer.Option("--features", help="What q is a function of: internal (all coordinates), cv or equivariant.")
+]
 
 DEFAULT_WORKERS = available_cpus()
 

@@ -24,14 +24,9 @@ def shoot(
     ],
     output: opt.OutputOption,
     points: Annotated[int, typer.Option("--points", "-n", min=1, help="Configurations to shoot from.")] = 200,
-    start: Annotated[
-        str | None, typer.Option("--from", metavar="STATE", help="State A; not needed where there are just two.")
-    ] = None,
-    end: Annotated[str | None, typer.Option("--to", metavar="STATE", help="State B.")] = None,
-    limit: Annotated[
-        float | None,
-        typer.Option("--limit", metavar="TIME", parser=opt.simulation_time, help="Longest shot, e.g. 50ps."),
-    ] = None,
+    start: opt.FromOption = None,
+    end: opt.ToOption = None,
+    limit: opt.LimitOption = None,
     along: Annotated[
         Path | None,
         typer.Option("--along", metavar="COMMITTOR", help="Take points evenly along q of this committor."),
@@ -94,17 +89,10 @@ def run(
         typer.Argument(metavar="[DATA...]", help="Frames to begin with; without any, hot dynamics finds them."),
     ] = None,
     shots: Annotated[int, typer.Option("--shots", "-n", min=1, help="Shots in all.")] = 20_000,
-    start: Annotated[
-        str | None, typer.Option("--from", metavar="STATE", help="State A; not needed where there are just two.")
-    ] = None,
-    end: Annotated[str | None, typer.Option("--to", metavar="STATE", help="State B.")] = None,
-    features: Annotated[
-        str, typer.Option("--features", help="What q is a function of: internal (all coordinates), cv or equivariant.")
-    ] = "internal",
-    limit: Annotated[
-        float | None,
-        typer.Option("--limit", metavar="TIME", parser=opt.simulation_time, help="Longest shot, e.g. 50ps."),
-    ] = None,
+    start: opt.FromOption = None,
+    end: opt.ToOption = None,
+    features: opt.FeaturesOption = "internal",
+    limit: opt.LimitOption = None,
     stride: opt.StrideOption = 1,
     selection: opt.SelectionOption = None,
     topology: opt.TopologyOption = None,
@@ -167,9 +155,7 @@ def fit(
     system: SystemOption = None,
     start: Annotated[str | None, typer.Option("--from", metavar="STATE", help="State A, for a file.")] = None,
     end: Annotated[str | None, typer.Option("--to", metavar="STATE", help="State B, for a file.")] = None,
-    features: Annotated[
-        str, typer.Option("--features", help="What q is a function of: internal (all coordinates), cv or equivariant.")
-    ] = "internal",
+    features: opt.FeaturesOption = "internal",
     seed: opt.SeedOption = None,
     overrides: opt.SetOption = None,
     as_json: opt.JsonOption = False,

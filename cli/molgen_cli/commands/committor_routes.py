@@ -10,10 +10,6 @@ from molgen_cli.output import print_plan, print_rate, print_result
 from molgen_cli.progress import show_progress
 from molgen_cli.session import guarded_run
 
-LimitOption = Annotated[
-    float | None,
-    typer.Option("--limit", metavar="TIME", parser=opt.simulation_time, help="Longest shot, e.g. 50ps."),
-]
 WayOption = Annotated[str, typer.Option("--way", metavar="WAY", help="both, ab (from A to B) or ba.")]
 
 
@@ -28,11 +24,9 @@ def paths(
         Path | None,
         typer.Option("--committor", metavar="DIR", help="Shoot where this committor is near 1/2; without, alike."),
     ] = None,
-    start: Annotated[
-        str | None, typer.Option("--from", metavar="STATE", help="State A; not needed where there are just two.")
-    ] = None,
-    end: Annotated[str | None, typer.Option("--to", metavar="STATE", help="State B.")] = None,
-    limit: LimitOption = None,
+    start: opt.FromOption = None,
+    end: opt.ToOption = None,
+    limit: opt.LimitOption = None,
     stride: opt.StrideOption = 1,
     selection: opt.SelectionOption = None,
     topology: opt.TopologyOption = None,
@@ -86,10 +80,8 @@ def passages(
     ] = None,
     count: Annotated[int, typer.Option("--count", "-n", min=1, help="Passages each way.")] = 100,
     way: WayOption = "both",
-    start: Annotated[
-        str | None, typer.Option("--from", metavar="STATE", help="State A; not needed where there are just two.")
-    ] = None,
-    end: Annotated[str | None, typer.Option("--to", metavar="STATE", help="State B.")] = None,
+    start: opt.FromOption = None,
+    end: opt.ToOption = None,
     stride: opt.StrideOption = 1,
     selection: opt.SelectionOption = None,
     topology: opt.TopologyOption = None,
@@ -147,10 +139,8 @@ def flux(
     ] = None,
     count: Annotated[int, typer.Option("--count", "-n", min=1, help="First crossings each way.")] = 200,
     way: WayOption = "both",
-    start: Annotated[
-        str | None, typer.Option("--from", metavar="STATE", help="State A; not needed where there are just two.")
-    ] = None,
-    end: Annotated[str | None, typer.Option("--to", metavar="STATE", help="State B.")] = None,
+    start: opt.FromOption = None,
+    end: opt.ToOption = None,
     stride: opt.StrideOption = 1,
     selection: opt.SelectionOption = None,
     topology: opt.TopologyOption = None,
