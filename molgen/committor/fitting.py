@@ -119,11 +119,12 @@ def calibration(logits: torch.Tensor, left_out: torch.Tensor, data: FittingData)
 
     ``logits`` (m, n) are those of the members, ``left_out`` (m, n) is 1 where a member did not see a configuration. A
     network of many features says more than it knows where shots are few: b < 1 takes that back, as Platt scaling on
-    out-of-bag predictions (L. Breiman, Out-of-bag estimation (1996)). (0, 1) where the shots do not determine b to
-    ``CALIBRATED`` of itself, or where it is not positive.
+    out-of-bag predictions (L. Breiman, Out-of-bag estimation (1996)). Only those that half of the members did not see
+    count, where there are any: a mean over fewer scatters more than that over all, which lowers its b. (0, 1) where the
+    shots do not determine b to ``CALIBRATED`` of itself, or where it is not positive.
     """
     members = left_out.sum(0)
-    seen = (members > 0).numpy()
+    seen = (members >= min(0.5 * len(left_out), float(members.max()))).numpy()
     mean = ((logits * left_out).sum(0) / members.clamp(min=1.0)).double().numpy()
     again = recalibrate(mean[seen], data.reached[seen], data.decided[seen])
     if not again.slope_error < CALIBRATED * again.slope:
