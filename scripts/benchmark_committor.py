@@ -225,14 +225,14 @@ def measure(part: str, seeds: int, work: Path) -> None:
 CASES = {"one-d": double_well_case, "coverage": double_well_case, "muller-brown": muller_brown_case}
 
 
-def needed(curve: list[Row], error: float) -> float:
-    """Shots for ``error`` by the power law through the nearest two entries of ``curve``; NaN for a single entry."""
-    points = sorted((math.log(item["rmse"]), math.log(item["shots"])) for item in curve)
-    if len(points) < 2:
-        return math.nan
-    place = min(max(sum(x < math.log(error) for x, _ in points), 1), len(points) - 1)
-    (x0, y0), (x1, y1) = points[place - 1], points[place]
-    return math.exp(y0 + (y1 - y0) * (math.log(error) - x0) / (x1 - x0)) if x1 > x0 else math.nan
+def reached(curve: list[Row], error: float) -> float:
+    """The shots from which on ``curve`` stays at or below ``error``; infinite if it ends above."""
+    found = math.inf
+    for item in reversed(curve):
+        if item["rmse"] > error:
+            break
+        found = item["shots"]
+    return found
 
 
 def median_curve(curves: list[list[Row]]) -> list[Row]:
@@ -252,14 +252,15 @@ def table() -> None:
             print(f"  {name} / grid", spread([row["two_way"][name]["value"] / known[name] for row in rows]))
         print("  gradient bound / grid", spread([row["gradient_bound_nu"] / known["nu"] for row in rows]))
         spent = statistics.median(row["shots"] + row["exploring_shots"] for row in rows)
-        error = statistics.median(row["rmse"] for row in rows)
-        print(f"  adaptive: {spent:.0f} shots, exploring counted, for {error:.4f}")
+        print(f"  adaptive: {spent:.0f} shots at the end, exploring counted")
+        exploring = statistics.median(row["exploring_shots"] for row in rows)
+        adaptive = median_curve([row["rounds"] for row in rows])
+        adaptive = [{"shots": item["shots"] + exploring, "rmse": item["rmse"]} for item in adaptive]
+        print("  adaptive:", [(round(item["shots"]), round(item["rmse"], 4)) for item in adaptive])
         for choice in BASELINES:
-            curve = median_curve([row[choice] for row in rows])
-            print(f"  {choice}:", [(item["shots"], round(item["rmse"], 4)) for item in curve])
-            print(
-                f"    needs {needed(curve, error):.0f} for the same, {needed(curve, error) / spent:.2f} times as many"
-            )
+            for item in median_curve([row[choice] for row in rows]):
+                shots = reached(adaptive, item["rmse"])
+                print(f"  {choice}: {item['rmse']:.4f} from {item['shots']:.0f}; adaptive from {shots:.0f} on")
     if rows := stored("coverage")["rows"]:
         print("coverage of q", f"{np.mean([row['q'] for row in rows]):.3f}", f"over {len(rows)} seeds")
         for name in ("k_ab", "k_ba"):

@@ -9,7 +9,7 @@ from molgen.dynamics.analytic import AnalyticDynamics, analytic_dynamics
 from molgen.dynamics.passage import CRASHED, Keeping, Passages, PhasePoints, TrailRecorder
 from molgen.energies.analytic import POTENTIALS
 from molgen.observables.boundary import NEITHER, Boundary
-from molgen.observables.regions import Labelling
+from molgen.observables.regions import Labelling, Region
 from molgen.seeds import numpy_generator
 from molgen.systems.system import REDUCED_TEMPERATURE_K, AnalyticSystem
 
@@ -25,6 +25,7 @@ class AnalyticPassages:
     dynamics: AnalyticDynamics
     temperature_k: float
     check_every: int
+    region: Region | None = None
 
     @property
     def timestep_ps(self) -> float:
@@ -43,11 +44,15 @@ class AnalyticPassages:
         """See :class:`molgen.dynamics.passage.PassageDynamics`."""
         return replace(self, boundary=boundary)
 
+    def counting(self, region: Region) -> "AnalyticPassages":
+        """See :class:`molgen.dynamics.passage.PassageDynamics`."""
+        return replace(self, region=region)
+
     def run(self, start: PhasePoints, limit: int, seed: int, keep: Keeping | None = None) -> Passages:
         """See :class:`molgen.dynamics.passage.PassageDynamics`."""
         generator = numpy_generator(seed, "passages")
         label = np.full(len(start), NEITHER, dtype=np.int64)
-        steps = np.zeros(len(start), dtype=np.int64)
+        steps, looks = np.zeros(len(start), dtype=np.int64), np.zeros(len(start), dtype=np.int64)
         last, speed = np.array(start.positions), np.array(start.velocities)
         live = np.arange(len(start))
         done, recorder = 0, TrailRecorder(keep)
@@ -70,10 +75,11 @@ class AnalyticPassages:
                 if not going.all():
                     live, x, v = live[going], x[going], v[going]
                 recorder.add(done // self.check_every, live, x)
+                if self.region is not None and len(live):
+                    looks[live] += self.region.contains(x)
             last[live], speed[live] = x, v + self._half_kick(x)
-        return Passages(
-            label, steps, PhasePoints(last, speed), recorder.trail(last.shape[1:]) if keep is not None else None
-        )
+        trail = recorder.trail(last.shape[1:]) if keep is not None else None
+        return Passages(label, steps, PhasePoints(last, speed), trail, None if self.region is None else looks)
 
     def _half_kick(self, x: FloatArray) -> FloatArray:
         """(dt/2) F of positions (W, N, D); none for overdamped dynamics, which has no velocities to kick."""

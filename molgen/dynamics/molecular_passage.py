@@ -12,7 +12,7 @@ from molgen.dynamics.passage import CRASHED, Keeping, Passages, PhasePoints, Tra
 from molgen.energies.platforms import open_context
 from molgen.errors import InputError
 from molgen.observables.boundary import NEITHER, Boundary
-from molgen.observables.regions import Labelling
+from molgen.observables.regions import Labelling, Region
 from molgen.seeds import child_seed
 from molgen.systems.system import MolecularSystem
 from molgen.units import thermal_energy
@@ -32,6 +32,7 @@ class MolecularPassages:
     timestep_ps: float
     friction_per_ps: float
     check_every: int
+    region: Region | None = None
 
     @property
     def key(self) -> tuple[Any, ...]:
@@ -49,7 +50,13 @@ class MolecularPassages:
 
     def ending_at(self, boundary: Labelling) -> "MolecularPassages":
         """See :class:`molgen.dynamics.passage.PassageDynamics`."""
-        other = replace(self, boundary=boundary)
+        return self._with(replace(self, boundary=boundary))
+
+    def counting(self, region: Region) -> "MolecularPassages":
+        """See :class:`molgen.dynamics.passage.PassageDynamics`."""
+        return self._with(replace(self, region=region))
+
+    def _with(self, other: "MolecularPassages") -> "MolecularPassages":
         # What was deserialised is the same.
         other.__dict__.update({name: value for name, value in self.__dict__.items() if name not in other.__dict__})
         return other
@@ -62,24 +69,26 @@ class MolecularPassages:
         integrator.setRandomNumberSeed(child_seed(seed, "noise", bits=31))
         context.reinitialize()
         label = np.empty(len(start), dtype=np.int64)
-        steps = np.empty(len(start), dtype=np.int64)
+        steps, looks = np.empty(len(start), dtype=np.int64), np.empty(len(start), dtype=np.int64)
         end = PhasePoints(np.array(start.positions), np.array(start.velocities))
         trails = []
         for index in range(len(start)):
             recorder = TrailRecorder(keep)
             found = self._one(context, start.positions[index], start.velocities[index], limit, recorder)
-            label[index], steps[index], end.positions[index], end.velocities[index] = found
+            label[index], steps[index], looks[index], end.positions[index], end.velocities[index] = found
             trails.append(recorder.trail(start.positions.shape[1:]))
-        return Passages(label, steps, end, _numbered(trails) if keep is not None else None)
+        trail = _numbered(trails) if keep is not None else None
+        return Passages(label, steps, end, trail, None if self.region is None else looks)
 
     def _one(
         self, context: Any, positions: FloatArray, velocities: FloatArray, limit: int, recorder: TrailRecorder
-    ) -> tuple[int, int, FloatArray, FloatArray]:
+    ) -> tuple[int, int, int, FloatArray, FloatArray]:
         import openmm
 
         where_is, every = self.boundary.where_is, self.check_every
+        holds = None if self.region is None else self.region.holds
         integrator = context.getIntegrator()
-        done, label = 0, NEITHER
+        done, looks, label = 0, 0, NEITHER
         try:
             context.setPositions(positions)
             if self._constrained:
@@ -92,16 +101,18 @@ class MolecularPassages:
                 label = where_is(frame)
                 if recorder.keep is not None and label == NEITHER and np.isfinite(frame).all():
                     recorder.add(done // every, (0,), (frame,))
+                if holds is not None and label == NEITHER and holds(frame):
+                    looks += 1
             state = context.getState(positions=True, velocities=True)
             last = state.getPositions(asNumpy=True)._value
             speed = state.getVelocities(asNumpy=True)._value + self._half_kick(context)
             if self._constrained:
                 last, speed = _on_constraints(context, last, speed)
         except openmm.OpenMMException:
-            return CRASHED, done, positions, velocities
+            return CRASHED, done, looks, positions, velocities
         if not (np.isfinite(last).all() and np.isfinite(speed).all()):
-            return CRASHED, done, positions, velocities
-        return label, done, last, speed
+            return CRASHED, done, looks, positions, velocities
+        return label, done, looks, last, speed
 
     def _half_kick(self, context: Any) -> FloatArray:
         """(dt/2) F/m (N, 3) at the Context's positions."""

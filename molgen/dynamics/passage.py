@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from molgen.arrays import FloatArray, IntArray
-from molgen.observables.regions import Labelling
+from molgen.observables.regions import Labelling, Region
 
 CRASHED = -2
 """Label of a passage that left the finite numbers; others are those of :mod:`molgen.observables.boundary`."""
@@ -116,13 +116,15 @@ class Passages:
 
     The label is A, B (or what else ended it), NEITHER at the limit, or CRASHED.
 
-    ``trail`` holds frames on the way if some were asked for.
+    ``trail`` holds frames on the way if some were asked for, ``looks`` (W,) how many looks on the way were in the
+    region of :meth:`PassageDynamics.counting`, if there is one.
     """
 
     label: IntArray
     steps: IntArray
     end: PhasePoints
     trail: Trail | None = None
+    looks: IntArray | None = None
 
 
 class PassageDynamics(Protocol):
@@ -154,6 +156,10 @@ class PassageDynamics(Protocol):
 
     def ending_at(self, boundary: Labelling) -> "PassageDynamics":
         """The same dynamics, whose passages are ended by ``boundary``."""
+        ...
+
+    def counting(self, region: Region) -> "PassageDynamics":
+        """The same dynamics, whose passages count the looks at which they are in ``region`` and in no state."""
         ...
 
     def run(self, start: PhasePoints, limit: int, seed: int, keep: Keeping | None = None) -> Passages:

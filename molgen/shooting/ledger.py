@@ -62,6 +62,8 @@ class Ledger:
         """Write a batch; ``stage`` counts how often its undecided shots were taken on."""
         name = f"shots-{batch:06d}{f'-{stage}' if stage else ''}.npz"
         columns = {column: getattr(shots, column) for column in _COLUMNS}
+        if shots.looks is not None:
+            columns["looks"] = shots.looks
         kept = {"open_positions": shots.open.positions, "open_velocities": shots.open.velocities}
         self._write(name, columns | kept)
 

@@ -13,6 +13,8 @@ from molgen.weights import normalised
 
 LEAST_BLOCKS = 20
 """Fewer independent blocks give no interval of a rate."""
+LEAST_IN_REGION = 20
+"""Fewer frames in a region are too few to shoot from."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -83,14 +85,16 @@ def choose_points(
     log_weight: FloatArray | None = None,
     lineage: IntArray | None = None,
     chance: Callable[[FloatArray, FloatArray], FloatArray] | None = None,
+    region: BoolArray | None = None,
     round_number: int = 0,
 ) -> Choice:
     """``count`` of the frames ``positions`` (n, N, D) outside both states, in proportion to their weights.
 
     Without ``log_weight`` (n,) all frames weigh the same, and none is taken twice. With it they are drawn
     systematically with replacement, so that a heavy frame may be taken more than once. ``chance`` gives the chances
-    (m,) of frames (m, N, D) with the weights (m,) instead; then, too, none is taken twice. ``InputError`` if no frame
-    lies outside, or fewer than ``count`` where each may be taken once.
+    (m,) of frames (m, N, D) with the weights (m,) instead; then, too, none is taken twice. With a ``region`` (n,) half
+    of the points are drawn from the frames in it, and ``selection`` says how much more often that makes them.
+    ``InputError`` if no frame lies outside, or fewer than ``count`` where each may be taken once.
     """
     label = boundary.assign(positions)
     outside = label == NEITHER
@@ -111,6 +115,8 @@ def choose_points(
             )
         chosen = np.sort(generator.choice(usable, size=count, replace=False, p=given / given.sum()))
         selection = np.full(count, np.nan)
+    elif region is not None:
+        chosen, selection = _half_in(region, usable, share, count, generator)
     elif log_weight is None:
         if len(usable) < count:
             raise InputError(
@@ -119,9 +125,7 @@ def choose_points(
             )
         chosen = np.sort(generator.choice(usable, size=count, replace=False))
     else:
-        inside = share[usable] / share[usable].sum()
-        ticks = (generator.random() + np.arange(count)) / count
-        chosen = usable[np.minimum(np.searchsorted(np.cumsum(inside), ticks), len(usable) - 1)]
+        chosen = _by_weight(usable, share, count, generator)
     numbers = np.arange(len(positions)) if lineage is None else lineage
     points = ShootingPoints(
         np.asarray(positions[chosen], dtype=np.float64),
@@ -134,3 +138,29 @@ def choose_points(
     population = BlockShares.of(label, share, np.asarray(numbers, dtype=np.int64), chosen)
     sums = {"outside_share": population.outside, "share_a": population.a, "share_b": population.b}
     return Choice(points, population=population, **{name: float(part.sum()) for name, part in sums.items()})
+
+
+def _by_weight(rows: IntArray, share: FloatArray, count: int, generator: np.random.Generator) -> IntArray:
+    """``count`` of ``rows``, systematically by their ``share`` (n,), with replacement."""
+    inside = share[rows] / share[rows].sum()
+    ticks = (generator.random() + np.arange(count)) / count
+    return np.asarray(rows[np.minimum(np.searchsorted(np.cumsum(inside), ticks), len(rows) - 1)])
+
+
+def _half_in(
+    region: BoolArray, usable: IntArray, share: FloatArray, count: int, generator: np.random.Generator
+) -> tuple[IntArray, FloatArray]:
+    """Half of ``count`` rows by weight from all of ``usable``, half from those in ``region``; ``selection`` of each."""
+    there = usable[region[usable]]
+    if len(there) < LEAST_IN_REGION or not share[there].sum() > 0.0:
+        raise InputError(
+            f"Only {len(there)} of {len(usable)} frames outside the states lie in the region.",
+            "Make it larger, or give frames that go there, such as those of molgen sample --bias, reweighted.",
+        )
+    more = count // 2
+    chosen = np.concatenate(
+        [_by_weight(usable, share, count - more, generator), _by_weight(there, share, more, generator)]
+    )
+    chosen.sort()
+    each = more / count * share[usable].sum() / share[there].sum()
+    return chosen, (1.0 - more / count) + each * region[chosen]

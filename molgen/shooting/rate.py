@@ -95,6 +95,21 @@ def passings(shots: Shots, points: int, timestep: float, check_every: int, along
     return Passings(rate / least, reached / least, known, int(path.sum()), mean_time)
 
 
+def along_region(shots: Shots, selection: FloatArray, inside: float, outside: float, check_every: int) -> FloatArray:
+    """Σ p(x_t)/p(x₀) (pairs,) over the looks of each pair's path, as :func:`passings` takes it.
+
+    p is ``inside`` in the region whose looks ``shots`` counted, ``outside`` elsewhere; ``selection`` (P,) of the points
+    is one of the two.
+    """
+    assert shots.looks is not None
+    order = np.lexsort((-shots.sign, shots.pair))
+    start = selection[shots.configuration[order].reshape(-1, 2)[:, 0]]
+    # The point itself is a look of its path; neither leg counts it.
+    looks = shots.steps[order].reshape(-1, 2).sum(axis=1) / check_every - 1.0
+    there = shots.looks[order].reshape(-1, 2).sum(axis=1) + np.isclose(start, inside)
+    return np.asarray((outside * (looks - there) + inside * there) / start)
+
+
 @dataclass(frozen=True, eq=False)
 class ShotRates:
     """ν, k_AB, k_BA, ⟨q⟩ and, where asked for, an upper bound of ν: ``best`` (5,) and bootstrap ``repeats`` (5, R)."""

@@ -22,7 +22,8 @@ class Shots:
 
     ``configuration`` is a row of the ledger's points, ``pair`` numbers the pairs, ``sign`` is +1 for v and −1 for −v;
     ``outcome`` is A, B, NEITHER (undecided so far) or CRASHED, after ``steps`` steps. ``open`` are the positions and
-    velocities at which undecided shots stopped, in the order of their rows.
+    velocities at which undecided shots stopped, in the order of their rows. ``looks`` counts those on the way at which
+    a shot was in the region of the dynamics, if that has one.
     """
 
     configuration: IntArray
@@ -31,12 +32,14 @@ class Shots:
     outcome: IntArray
     steps: IntArray
     open: PhasePoints
+    looks: IntArray | None = None
 
     def __post_init__(self) -> None:
         n = len(self.configuration)
         for item in fields(self):
-            if item.name != "open" and getattr(self, item.name).shape != (n,):
-                raise ValueError(f"{item.name} has shape {getattr(self, item.name).shape}, not ({n},)")
+            values = getattr(self, item.name)
+            if item.name != "open" and values is not None and values.shape != (n,):
+                raise ValueError(f"{item.name} has shape {values.shape}, not ({n},)")
         if len(self.open) != int(np.sum(self.undecided)):
             raise ValueError(f"{len(self.open)} open shots are kept of {int(np.sum(self.undecided))}")
 
@@ -54,7 +57,8 @@ class Shots:
         number = np.cumsum(used) - 1
         kept = self.open.rows(np.flatnonzero(rows[self.undecided]))
         pair, sign, outcome, steps = (part[rows] for part in (self.pair, self.sign, self.outcome, self.steps))
-        return Shots(number[self.configuration[rows]], pair, sign, outcome, steps, kept)
+        looks = None if self.looks is None else self.looks[rows]
+        return Shots(number[self.configuration[rows]], pair, sign, outcome, steps, kept, looks)
 
     @property
     def total_steps(self) -> int:
@@ -108,7 +112,7 @@ def shoot_and_keep(
     open_rows = np.flatnonzero(found.label == NEITHER)
     both = np.repeat(configuration, 2)
     kept = found.end.rows(open_rows)
-    shots = Shots(both, np.repeat(pair, 2), sign, found.label, found.steps, kept)
+    shots = Shots(both, np.repeat(pair, 2), sign, found.label, found.steps, kept, found.looks)
     trail = found.trail
     return shots, None if trail is None else Trail(both[trail.passage], trail.positions)
 
@@ -121,16 +125,19 @@ def go_on(dynamics: PassageDynamics, shots: Shots, limit: int, seed: int) -> Sho
     rows = np.flatnonzero(shots.undecided)
     left = limit - shots.steps[rows]
     outcome, steps = shots.outcome.copy(), shots.steps.copy()
+    looks = None if shots.looks is None else shots.looks.copy()
     positions, velocities = shots.open.positions.copy(), shots.open.velocities.copy()
     for number, more in enumerate(np.unique(left[left > 0])):
         chosen = np.flatnonzero(left == more)
         found = dynamics.run(shots.open.rows(chosen), int(more), child_seed(seed, "continued", number))
         outcome[rows[chosen]] = found.label
         steps[rows[chosen]] += found.steps
+        if looks is not None and found.looks is not None:
+            looks[rows[chosen]] += found.looks
         positions[chosen], velocities[chosen] = found.end.positions, found.end.velocities
     still = np.flatnonzero(outcome[rows] == NEITHER)
     kept = PhasePoints(positions, velocities).rows(still)
-    return Shots(shots.configuration, shots.pair, shots.sign, outcome, steps, kept)
+    return Shots(shots.configuration, shots.pair, shots.sign, outcome, steps, kept, looks)
 
 
 def count(shots: Shots, configurations: int) -> Counts:
@@ -147,7 +154,7 @@ def joined(parts: Sequence[Shots]) -> Shots:
     columns: dict[str, Any] = {
         item.name: np.concatenate([getattr(part, item.name) for part in parts])
         for item in fields(Shots)
-        if item.name != "open"
+        if item.name != "open" and all(getattr(part, item.name) is not None for part in parts)
     }
     kept = PhasePoints(
         np.concatenate([part.open.positions for part in parts]),

@@ -18,7 +18,7 @@ from molgen.shooting.direct import BlockTimes
 from molgen.shooting.ledger import Ledger
 from molgen.shooting.lineages import independent_blocks
 from molgen.shooting.points import BlockShares
-from molgen.shooting.rate import ShotRates, check_points, passings, shot_rates
+from molgen.shooting.rate import ShotRates, along_region, check_points, passings, shot_rates
 from molgen.shooting.routes import Route, direct_route, flux_route
 from molgen.shooting.stages import Stages
 from molgen.systems.record import system_from_record
@@ -59,7 +59,11 @@ def shots_of(source: Path, committor: Path | None, seed: int) -> ShotRoute:
     with np.load(source / POPULATION, allow_pickle=False) as file:
         shares = BlockShares(**{name: file[name] for name in file.files})
     check_points(shares.point)
-    found = passings(shots, len(points), 1e-3 * section["timestep_fs"], section["check_every"])
+    every = section["check_every"]
+    along = None
+    if "region" in known:
+        along = along_region(shots, points.selection, check_every=every, **known["region"])
+    found = passings(shots, len(points), 1e-3 * section["timestep_fs"], every, along)
     terms = None if committor is None else _bound_terms(source, committor, dynamics, points.positions, seed)
     rates = shot_rates(found, points.selection, shares, numpy_generator(seed, "rates"), terms)
     notes = []

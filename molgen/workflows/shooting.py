@@ -16,6 +16,7 @@ from molgen.engines.executors import open_executor
 from molgen.errors import InputError, UsageError
 from molgen.interruption import Interruption
 from molgen.observables.boundary import Boundary
+from molgen.observables.regions import Region
 from molgen.progress import Progress, silent
 from molgen.rundir import RunDirectory, configuration_hash
 from molgen.seeds import numpy_generator
@@ -122,6 +123,7 @@ def shoot(
     b: str | None = None,
     along: str | Path | None = None,
     within: float | None = None,
+    region: str | None = None,
     reading: ReadingOptions = EVERYTHING,
     settings: ShootingSettings | None = None,
     seed: int | None = None,
@@ -133,10 +135,12 @@ def shoot(
     """Shoot from ``points`` frames of ``data`` that lie outside the states ``a`` and ``b``, by the system's dynamics.
 
     Frames (:func:`molgen.workflows.shooting_source.shooting_frames`) are taken in proportion to their weights, or
-    evenly along q̂ of the committor ``along``, or as they weigh among those with |q̂ − ½| < ``within``. Each point gets
-    pairs of shots with velocities v and −v; a shot ends in a state or, undecided, at the limit, where positions and
-    velocities are kept. The ledger is in ``output/shots``. The same call continues an interrupted run, and one with a
-    longer limit takes undecided shots on.
+    evenly along q̂ of the committor ``along``, or as they weigh among those with |q̂ − ½| < ``within``. Half of the
+    points lie in a ``region`` (a condition on collective variables), if there is one, and paths count how often they
+    do: for a rate from frames that were pushed to a barrier and weighted since. Each point gets pairs of shots with
+    velocities v and −v; a shot ends in a state or, undecided, at the limit, where positions and velocities are kept.
+    The ledger is in ``output/shots``. The same call continues an interrupted run, and one with a longer limit takes
+    undecided shots on.
 
     ``InputError`` for states that overlap or leave nothing between them, or too few frames outside; ``UsageError`` for
     fewer than one point; ``InterruptedRunError`` at the time limit.
@@ -159,9 +163,15 @@ def shoot(
     }
     if reading != EVERYTHING:
         config["reading"] = reading.to_json()
+    if region is not None and along is not None:
+        raise UsageError("Points are taken along a committor or from a region.", "Give --along or --region.")
     line = Along.open(along, within, record)
     if line is not None:
         config["along"] = line.config
+    there = None if region is None else Region(system, region)
+    if there is not None:
+        config["region"] = there.condition
+        dynamics = dynamics.counting(there)
     with RunDirectory.open(output, kind=KIND, config=config, seed=seed) as run:
         limit = settings.limit_steps(dynamics.timestep_ps)
         if run.complete and (not run.manifest.result["undecided"] or limit <= run.manifest.result["limit_steps"]):
@@ -169,7 +179,7 @@ def shoot(
         ledger = Ledger(run.path / LEDGER)
         if ledger.points() is None:
             frames = shooting_frames([Path(path) for path in data], system, reading)
-            _choose(run, ledger, boundary, frames, points, line)
+            _choose(run, ledger, boundary, frames, points, line, there)
         found = ledger.points()
         assert found is not None
         run.write_json("system.json", system_record(system))
@@ -184,7 +194,13 @@ def shoot(
 
 
 def _choose(
-    run: RunDirectory, ledger: Ledger, boundary: Boundary, frames: ShootingFrames, points: int, line: Along | None
+    run: RunDirectory,
+    ledger: Ledger,
+    boundary: Boundary,
+    frames: ShootingFrames,
+    points: int,
+    line: Along | None,
+    region: Region | None,
 ) -> None:
     """Choose the points and write them as the ledger's first round."""
     if np.any(boundary.overlap(frames.positions)):
@@ -200,10 +216,15 @@ def _choose(
         log_weight=frames.log_weight,
         lineage=frames.lineage,
         chance=None if line is None else line.chance,
+        region=None if region is None else region.contains(frames.positions),
     )
     unweighted = frames.unweighted if line is None else "points chosen by a committor are not those of the ensemble"
     shares = {"outside_share": choice.outside_share, "share_a": choice.share_a, "share_b": choice.share_b}
-    run.write_json("points.json", {**shares, "frames": len(frames.positions), "unweighted": unweighted})
+    record: dict[str, Any] = {**shares, "frames": len(frames.positions), "unweighted": unweighted}
+    if region is not None:
+        inside = float(choice.points.selection.max())
+        record["region"] = {"inside": inside, "outside": 1.0 - points // 2 / points}
+    run.write_json("points.json", record)
     with run.atomic(POPULATION) as path:
         np.savez(path, allow_pickle=False, **choice.population.__dict__)
     ledger.add_points(choice.points)

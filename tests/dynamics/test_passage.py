@@ -10,10 +10,12 @@ import pytest
 
 from molgen.dynamics.analytic_passage import analytic_passages
 from molgen.dynamics.molecular_passage import molecular_passages
-from molgen.dynamics.passage import CRASHED, Doubling, PhasePoints, TrailRecorder
+from molgen.dynamics.passage import CRASHED, Doubling, EveryLook, PhasePoints, TrailRecorder
 from molgen.errors import InputError
 from molgen.observables.boundary import NEITHER, Boundary
+from molgen.observables.regions import Region
 from molgen.observables.states import with_states
+from molgen.observables.table import evaluate_cvs
 from molgen.systems import load_system
 from molgen.systems.definition import StateSection
 from molgen.units import thermal_energy
@@ -146,6 +148,20 @@ def test_frames_on_the_way_cost_nothing_and_lie_outside_the_states() -> None:
         assert (np.diff(kept.trail.passage) >= 0).all()
         assert np.bincount(kept.trail.passage, minlength=3).max() <= 4
         assert (dynamics.boundary.assign(kept.trail.positions) == NEITHER).all()
+
+
+def test_looks_in_a_region_are_counted_and_change_nothing() -> None:
+    for dynamics, variable, unit in ((alanine(check_every=5), "psi", "rad"), (well("x < -1.4", "x > 1.4"), "x", "")):
+        start, system = starts(dynamics, 3), dynamics.boundary.system
+        plain = dynamics.run(start, 120, 7, keep=EveryLook())
+        middle = float(np.median(evaluate_cvs(system, plain.trail.positions)[variable]))
+        region = Region(system, f"{variable} > {middle:.6f}{unit}")
+        counted = pickle.loads(pickle.dumps(dynamics.counting(region))).run(start, 120, 7)  # noqa: S301 - our own
+        assert plain.looks is None
+        assert np.array_equal(plain.end.positions, counted.end.positions)
+        inside = region.contains(plain.trail.positions)
+        assert 0 < inside.sum() < len(inside)
+        assert np.array_equal(counted.looks, np.bincount(plain.trail.passage[inside], minlength=3))
 
 
 def test_a_trail_doubles_its_distance_and_ends() -> None:

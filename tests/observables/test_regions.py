@@ -7,7 +7,7 @@ import pytest
 
 from molgen.errors import InputError
 from molgen.observables.boundary import NEITHER, A, B, Boundary
-from molgen.observables.regions import CROSSED, Interface, OneState
+from molgen.observables.regions import CROSSED, Interface, OneState, Region
 from tests.wells import double_well
 
 BOUNDARY = Boundary(double_well(), "left", "right")
@@ -31,7 +31,16 @@ def test_labels_of_one_frame_and_of_many_are_the_same(labels: OneState | Interfa
         assert [again.where_is(frame) for frame in X] == expected
 
 
+def test_a_region_is_where_its_condition_holds() -> None:
+    region = Region(BOUNDARY.system, "-0.4 < x < 0.6")
+    for again in (region, pickle.loads(pickle.dumps(region))):  # noqa: S301 - our own bytes
+        assert again.contains(X).tolist() == [False, False, True, True, False, False]
+        assert [again.holds(frame) for frame in X] == [False, False, True, True, False, None]
+
+
 @pytest.mark.parametrize("condition", ["otherwise", "y > 0", "x >"])
 def test_conditions_that_are_none_are_refused(condition: str) -> None:
     with pytest.raises(InputError):
         Interface(BOUNDARY, condition, A)
+    with pytest.raises(InputError):
+        Region(BOUNDARY.system, condition)

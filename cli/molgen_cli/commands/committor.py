@@ -34,6 +34,10 @@ def shoot(
     within: Annotated[
         float | None, typer.Option("--within", help="Only points whose q is nearer to 1/2 than this, as they weigh.")
     ] = None,
+    region: Annotated[
+        str | None,
+        typer.Option("--region", metavar="CONDITION", help='Half of the points lie there: "-20deg < phi < 20deg".'),
+    ] = None,
     stride: opt.StrideOption = 1,
     selection: opt.SelectionOption = None,
     topology: opt.TopologyOption = None,
@@ -69,6 +73,7 @@ def shoot(
                 b=end,
                 along=along,
                 within=within,
+                region=region,
                 reading=workflows.ReadingOptions(stride, selection, topology),
                 settings=settings,
                 seed=seed,
