@@ -2,8 +2,9 @@
 """Populations of states from dynamics under a levelling bias, beside those of draws: docs/benchmarks/molecules.
 
     molgen simulate phe/system/system.toml --bias "grid(chi1_1, file=phe/result)" --time 24ns \\
-        --set plain_chains=8 --seed 5 -o phe-level
-    python scripts/levelled_reference.py phe-level phe/train.json phe/result/result.json -o FILE
+        --set plain_chains=8 --seed 5 -o phe-level            # again with --seed 6 -o phe-level-2
+    python scripts/levelled_reference.py phe-level phe-level-2 -o FILE \\
+        --train phe/train.json --result phe/result/result.json
 
 For a state that plain dynamics meets too seldom. The bias only decides where the dynamics goes, its weights exp(B) take
 it back: nothing of the populations comes from the model. A chain is one independent part; a population is the ratio of
@@ -45,18 +46,25 @@ def ratio(part: np.ndarray, whole: np.ndarray) -> dict[str, Any]:
 def main() -> None:
     """Read the run, weigh its frames, write the populations."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("run", type=Path)
-    parser.add_argument("train", type=Path, help="what `molgen train --json` said: the states")
-    parser.add_argument("result", type=Path, help="result.json of the draws")
+    parser.add_argument("runs", type=Path, nargs="+", help="of one bias; of a run that was stopped what there is")
+    parser.add_argument("--train", type=Path, required=True, help="what `molgen train --json` said: the states")
+    parser.add_argument("--result", type=Path, required=True, help="result.json of the draws")
     parser.add_argument("-o", "--output", type=Path, required=True)
     options = parser.parse_args()
-    manifest = json.loads((options.run / "manifest.json").read_text())
+    manifests = [json.loads((run / "manifest.json").read_text()) for run in options.runs]
+    lines = {manifest["config"]["bias"] for manifest in manifests}
+    if len(lines) > 1:
+        raise SystemExit("The runs have different biases.")
     conditions = json.loads(options.train.read_text())["state_conditions"]
     system = load_system(str(next(options.train.parent.glob("system/system.toml"))))
     system = with_states(system, tuple(StateSection(name=name, where=where) for name, where in conditions.items()))
-    states, bias = build_states(system), parse_bias(manifest["config"]["bias"], system)
-    shards = [read_shard(path) for path in sorted(options.run.glob("frames-*.h5"))]
-    chain = np.concatenate([np.asarray(shard.lineage) for shard in shards])
+    states, bias = build_states(system), parse_bias(lines.pop(), system)
+    shards, numbers = [], []
+    for index, run in enumerate(options.runs):
+        for path in sorted(run.glob("frames-*.h5")):
+            shards.append(read_shard(path))
+            numbers.append(np.asarray(shards[-1].lineage) + 1000 * index)
+    chain = np.concatenate(numbers)
     positions = np.concatenate([np.asarray(shard.positions, dtype=np.float64) for shard in shards])
     pushed = np.concatenate([bias.reduced(torch.from_numpy(rows)).numpy() for rows in np.array_split(positions, 100)])
     weight = np.exp(pushed - pushed.max())
@@ -73,9 +81,9 @@ def main() -> None:
                 "draws": [draws[name][key] for key in ("value", "low", "high")],
             }
     record = {
-        "command": manifest["command"].replace(str(options.run.parent) + "/", ""),
-        "time_ps": manifest["config"]["time_ps"],
+        "commands": [manifest["command"] for manifest in manifests],
         "frames": len(chain),
+        "chains": len(whole),
         "kish": float(weight.sum() ** 2 / (weight**2).sum() / len(weight)),
         "states": found,
     }
