@@ -83,8 +83,8 @@ def print_rate(result: Mapping[str, Any]) -> None:
     compared = [item for item in result["comparisons"] if not bounds & {item["first"], item["second"]}]
     if compared:
         apart = max(compared, key=lambda item: abs(item["log_ratio"]) / item["sigma"])
-        number = abs(apart["log_ratio"]) / apart["sigma"]
-        text = f"{number:.1f} standard deviations, {apart['first']} and {apart['second']} ({apart['quantity']})"
+        sigmas = abs(apart["log_ratio"]) / apart["sigma"]
+        text = f"{sigmas:.1f} standard deviations, {apart['first']} and {apart['second']} ({apart['quantity']})"
         print_entry(console, "furthest apart", text)
     for note in result["notes"]:
         console.print(f"  - {note}", highlight=False, markup=False, soft_wrap=True)

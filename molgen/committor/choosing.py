@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from molgen.arrays import FloatArray, IntArray
+from molgen.arrays import FloatArray
 
 BINS = 10
 """Equal intervals of q̂ that the spread part serves alike."""
@@ -30,10 +30,3 @@ def even_share(q: FloatArray) -> FloatArray:
     place = np.minimum((q * BINS).astype(np.int64), BINS - 1)
     held = np.bincount(place, minlength=BINS)
     return np.asarray(1.0 / (held[place] * np.count_nonzero(held)))
-
-
-def draw_systematically(share: FloatArray, count: int, generator: np.random.Generator) -> IntArray:
-    """``count`` rows, ascending; row i is drawn ``count`` · ``share`` [i] times on average, to within one time."""
-    ticks = (generator.random() + np.arange(count)) / count
-    edges = np.cumsum(share / share.sum())
-    return np.minimum(np.searchsorted(edges, ticks, side="right"), len(share) - 1).astype(np.int64)

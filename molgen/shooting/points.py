@@ -125,7 +125,7 @@ def choose_points(
             )
         chosen = np.sort(generator.choice(usable, size=count, replace=False))
     else:
-        chosen = _by_weight(usable, share, count, generator)
+        chosen = usable[draw_systematically(share[usable], count, generator)]
     numbers = np.arange(len(positions)) if lineage is None else lineage
     points = ShootingPoints(
         np.asarray(positions[chosen], dtype=np.float64),
@@ -140,11 +140,11 @@ def choose_points(
     return Choice(points, population=population, **{name: float(part.sum()) for name, part in sums.items()})
 
 
-def _by_weight(rows: IntArray, share: FloatArray, count: int, generator: np.random.Generator) -> IntArray:
-    """``count`` of ``rows``, systematically by their ``share`` (n,), with replacement."""
-    inside = share[rows] / share[rows].sum()
+def draw_systematically(share: FloatArray, count: int, generator: np.random.Generator) -> IntArray:
+    """``count`` rows, ascending; row i is drawn ``count`` · ``share`` [i] times on average, to within one time."""
     ticks = (generator.random() + np.arange(count)) / count
-    return np.asarray(rows[np.minimum(np.searchsorted(np.cumsum(inside), ticks), len(rows) - 1)])
+    edges = np.cumsum(share / share.sum())
+    return np.minimum(np.searchsorted(edges, ticks, side="right"), len(share) - 1).astype(np.int64)
 
 
 def _half_in(
@@ -159,7 +159,7 @@ def _half_in(
         )
     more = count // 2
     chosen = np.concatenate(
-        [_by_weight(usable, share, count - more, generator), _by_weight(there, share, more, generator)]
+        [rows[draw_systematically(share[rows], n, generator)] for rows, n in ((usable, count - more), (there, more))]
     )
     chosen.sort()
     each = more / count * share[usable].sum() / share[there].sum()

@@ -8,7 +8,6 @@ import torch
 
 from molgen.arrays import BoolArray, FloatArray, IntArray
 from molgen.committor.artifact import load_committor
-from molgen.committor.choosing import draw_systematically
 from molgen.committor.fitting import FittingSettings
 from molgen.committor.grid import GridCommittor, error_on, potential_of
 from molgen.committor.known import KnownCase
@@ -17,7 +16,7 @@ from molgen.dynamics.analytic_passage import analytic_passages
 from molgen.dynamics.passage import EveryLook
 from molgen.observables.boundary import NEITHER, A, B
 from molgen.seeds import child_seed, numpy_generator
-from molgen.shooting.points import BlockShares
+from molgen.shooting.points import BlockShares, draw_systematically
 from molgen.shooting.rate import Rates, passings, rates
 from molgen.shooting.shots import Counts, Shots, count, joined, shoot_and_keep, shoot_pairs
 from molgen.workflows.committor_exploring import ExploringSettings

@@ -7,13 +7,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from molgen.arrays import BoolArray, FloatArray, IntArray
-from molgen.committor.choosing import choice_share, draw_systematically, even_share
+from molgen.committor.choosing import choice_share, even_share
 from molgen.committor.model import Committor
 from molgen.dynamics.passage import Trail
 from molgen.energies.base import Energy
 from molgen.errors import UsageError
 from molgen.seeds import numpy_generator
-from molgen.shooting.points import ShootingPoints
+from molgen.shooting.points import ShootingPoints, draw_systematically
 
 LEAST_PAIRS = 50
 """Fewer pairs of shots make no round."""

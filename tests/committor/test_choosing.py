@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from molgen.committor.choosing import choice_share, draw_systematically, even_share
+from molgen.committor.choosing import choice_share, even_share
+from molgen.shooting.points import draw_systematically
 
 
 def test_every_interval_of_q_has_the_same_share() -> None:
