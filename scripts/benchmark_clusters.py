@@ -1,11 +1,13 @@
 #!/usr/bin/env python3
-"""Clusters of identical particles by flow matching, from plain dynamics to weights: docs/benchmarks/clusters.
+"""Cartesian models from dynamics to weights: clusters of identical particles, and molecules; docs/benchmarks/clusters.
 
     python scripts/benchmark_clusters.py run dw4 -o bench/clusters --seeds 1 2 3 --time 20ns --train 10m
     python scripts/benchmark_clusters.py run lj13 -o bench/clusters --seeds 1 2 3 --time 4ns --train 25m
-    python scripts/benchmark_clusters.py table -o bench/clusters
+    python scripts/benchmark_clusters.py run lj55 -o bench/clusters --seeds 1 --time 2ns --train 35m --draws 1000
+    python scripts/benchmark_clusters.py run alanine-dipeptide -o bench/clusters --seeds 1 --dynamics explore
+    python scripts/benchmark_clusters.py table
 
-Every seed repeats everything: dynamics, training, 10,000 draws, reweighting. All settings are the defaults, unless
+Every seed repeats everything: dynamics, training, ``--draws`` draws, reweighting. All settings are the defaults, unless
 ``--set`` says otherwise. Finished stages are kept, so that the same command continues.
 """
 
@@ -20,7 +22,6 @@ from pathlib import Path
 from typing import Any
 
 ROWS = Path(__file__).resolve().parent.parent / "docs" / "benchmarks" / "clusters"
-DRAWS = 10_000
 FIGURES = ("n", "n_out_of_domain", "ess_raw", "ess_raw_interval", "ess_winsorised", "ess_trimmed", "pareto_k")
 FIGURES += ("largest_weight_share", "log_z", "verdict", "reasons", "distances", "evaluations")
 
@@ -53,10 +54,11 @@ def run(name: str, root: Path, seed: int, options: argparse.Namespace) -> dict[s
     chosen = [part for item in options.set for part in ("--set", item)]
     seeded = ["--seed", str(seed)]
     md, model, ensemble = str(root / "md"), str(root / "model"), str(root / "ensemble")
-    made = kept(root / "md.json", "simulate", name, "--plain", "--time", options.time, "-o", md, *seeded)
+    dynamics = ["--plain"] if options.dynamics == "plain" else []
+    made = kept(root / "md.json", "simulate", name, *dynamics, "--time", options.time, "-o", md, *seeded)
     learn = ["train", name, md, "-o", model, "--model", options.model, "--max-time", options.train, *chosen]
     trained = kept(root / "model.json", *learn, *seeded)
-    drawn = kept(root / "ensemble.json", "sample", model, "-n", str(DRAWS), "-o", ensemble, *seeded)
+    drawn = kept(root / "ensemble.json", "sample", model, "-n", str(options.draws), "-o", ensemble, *seeded)
     weighed = kept(root / "result.json", "reweight", ensemble, "-o", str(root / "result"), *seeded)
     stages = {"simulate": made, "train": trained, "sample": drawn, "reweight": weighed}
     return {
@@ -64,6 +66,7 @@ def run(name: str, root: Path, seed: int, options: argparse.Namespace) -> dict[s
         "model": options.model,
         "seed": seed,
         "settings": options.set,
+        "dynamics": options.dynamics,
         "time": options.time,
         "train": options.train,
         "frames": made["frames"],
@@ -101,6 +104,8 @@ def main() -> None:
     runner.add_argument("-o", "--output", type=Path, required=True)
     runner.add_argument("--model", default="flow-matching")
     runner.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3])
+    runner.add_argument("--dynamics", choices=("plain", "explore"), default="plain")
+    runner.add_argument("--draws", type=int, default=10_000)
     runner.add_argument("--time", default="4ns")
     runner.add_argument("--train", default="10m")
     runner.add_argument("--set", action="append", default=[])

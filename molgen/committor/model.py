@@ -18,7 +18,7 @@ from molgen.observables.rows import Configurations
 from molgen.settings import Settings
 from molgen.systems.system import System
 
-SMALL = EquivariantSettings(scalars=16, vectors=8, radial=16, hidden=16)
+SMALL = EquivariantSettings(scalars=16, vectors=8, radial=16, hidden=16, fine=0)
 """Shape of an equivariant network: a committor has fewer labels than a force field."""
 
 

@@ -41,6 +41,10 @@ MAX_POSITION = 1e3
 """Draws with a coordinate beyond this (standard coordinates) have run away."""
 
 
+_FITTED = 4096
+"""About how many frames tell the network which distances hardly vary."""
+
+
 class ContinuousSettings(Settings):
     """Shape of a continuous flow: its network and the steps from noise to frames.
 
@@ -73,7 +77,10 @@ class ContinuousFlow(nn.Module):
         self.chart = CartesianChart(system)
         self.measure = self.chart.measure
         self.temperature_k = system.temperature_k
-        shape = settings.network.model_copy(update={"chiral": self.chart.chiral and settings.network.chiral})
+        shape = settings.network
+        if not self.chart.chiral:
+            # Identical particles have no mirror image of their own, and no distance that hardly varies.
+            shape = shape.model_copy(update={"chiral": False, "fine": 0})
         with torch.random.fork_rng(devices=[]):
             # Parameters are initialised by torch's global generator; it is seeded here and put back afterwards.
             seed = torch.randint(2**62, (1,), generator=generator).item() if generator is not None else 0
@@ -124,10 +131,12 @@ class ContinuousFlow(nn.Module):
     # --- standard coordinates --------------------------------------------------------------------------------------
 
     def fit(self, positions: torch.Tensor) -> None:
-        """Set :attr:`scale` to the spread of frames (n, N, D) about their centroids."""
+        """Set :attr:`scale` to the spread of frames (n, N, D) about their centroids, and fit the network's edges."""
         centred = positions.double() - positions.double().mean(1, keepdim=True)
         variance = centred.square().sum() / (len(centred) * self.chart.dimension)
         self.scale.copy_(variance.sqrt())
+        some = positions[:: max(1, len(positions) // _FITTED)]
+        self.network.fit(self._in_space(self.standardise(some)))
 
     def standardise(self, positions: torch.Tensor) -> torch.Tensor:
         """Standard coordinates (n, N, D) of frames with the labels of the system's structure."""

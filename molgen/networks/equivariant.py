@@ -4,9 +4,10 @@ import math
 from typing import Annotated
 
 import torch
-from pydantic import Field, PositiveFloat, PositiveInt
+from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt
 from torch import nn
 
+from molgen.networks.edges import EdgeFeatures
 from molgen.networks.jacobian import output_and_jacobian
 from molgen.networks.products import ClosedFormProduct, Features, mix, mixed
 from molgen.settings import Settings
@@ -15,6 +16,9 @@ from molgen.settings import Settings
 class EquivariantSettings(Settings):
     """Shape of the network: ``layers`` of ``scalars`` + ``vectors`` channels; edges see ``radial`` Gaussians of width
     and spacing ``reach`` / ``radial`` up to ``reach`` (in units of the particles' spread) through ``hidden`` units.
+
+    ``fine`` numbers more for distances that hardly vary (:mod:`molgen.networks.edges`), once
+    :meth:`EquivariantNetwork.fit` has seen frames.
 
     Distances are sqrt(d² + ``soften``²): the direction of one particle from another changes smoothly where they meet,
     and so does the output. ``chiral`` adds cross products, which tell a configuration from its mirror image.
@@ -26,6 +30,7 @@ class EquivariantSettings(Settings):
     radial: PositiveInt = 24
     hidden: PositiveInt = 32
     reach: PositiveFloat = 6.0
+    fine: NonNegativeInt = 4
     soften: PositiveFloat = 0.2
     chiral: bool = True
 
@@ -61,6 +66,7 @@ class EquivariantNetwork(nn.Module):
         self.register_buffer("scale", torch.ones(()))
         self.register_buffer("same", torch.eye(len(kinds)), persistent=False)
         classes = (max(kinds) + 1, max(max(row) for row in pairs) + 1)
+        self.edges = EdgeFeatures(len(kinds), settings.radial, settings.reach, settings.fine)
         self.embedding = nn.Embedding(classes[0], settings.scalars)
         self.time = nn.Sequential(
             nn.Linear(2 * self._TIME + conditions, settings.scalars),
@@ -68,7 +74,8 @@ class EquivariantNetwork(nn.Module):
             nn.Linear(settings.scalars, settings.scalars),
         )
         self.layers = nn.ModuleList(
-            EquivariantLayer(settings, 0 if k == 0 else settings.vectors, classes) for k in range(settings.layers)
+            EquivariantLayer(settings, self.edges.count, 0 if k == 0 else settings.vectors, classes)
+            for k in range(settings.layers)
         )
         self.readout = nn.Linear(settings.vectors, 1, bias=False)
         nn.init.zeros_(self.readout.weight)
@@ -87,7 +94,7 @@ class EquivariantNetwork(nn.Module):
     def features(self, positions: torch.Tensor, time: torch.Tensor, condition: torch.Tensor | None = None) -> Features:
         """Scalars (scalars, n, N) and vectors (vectors, n, 3, N) of the particles after the last layer."""
         x, distance, inverse = self.geometry(positions)
-        edges, clock = self.radial(distance), self.clock(time.to(x), condition)
+        edges, clock = self.edges(distance), self.clock(time.to(x), condition)
         features = self.start(clock)
         for layer in self.rounds():
             features = layer(features, x, inverse, layer.potential(edges, clock, self.kinds, self.pairs))
@@ -111,15 +118,12 @@ class EquivariantNetwork(nn.Module):
         distance = (square + self.settings.soften**2 * (1.0 - self.same) + self.same).sqrt()
         return x, distance, (1.0 - self.same) / distance
 
-    def radial(self, distance: torch.Tensor) -> torch.Tensor:
-        """Gaussians of the distance (radial, n, N, N)."""
-        return torch.exp(-0.5 * self.steps(distance).square())
-
-    def steps(self, distance: torch.Tensor) -> torch.Tensor:
-        """Distances from the Gaussians' centres in units of their width (radial, n, N, N)."""
-        count = self.settings.radial
-        centres = torch.arange(count, dtype=distance.dtype, device=distance.device)
-        return (distance * (count / self.settings.reach))[None] - centres[:, None, None, None]
+    def fit(self, positions: torch.Tensor) -> None:
+        """Set what edges know of narrow distances from frames (n, N, 3)."""
+        alike = torch.stack([self.kinds[:, None].expand_as(self.pairs), self.kinds[None].expand_as(self.pairs)])
+        named = torch.stack([alike.amin(0), alike.amax(0), self.pairs]).flatten(1)
+        classes = torch.unique(named, dim=1, return_inverse=True)[1].view_as(self.pairs)
+        self.edges.fit(self.geometry(positions.to(self.scale))[1], classes)
 
     def clock(self, time: torch.Tensor, condition: torch.Tensor | None) -> torch.Tensor:
         """What time and conditions say to all particles (scalars, n)."""
@@ -141,17 +145,18 @@ class EquivariantNetwork(nn.Module):
 class EquivariantLayer(nn.Module):
     """One round of messages: weights from distance, time and kinds; product; mixing; a gate; added to what was.
 
-    ``vectors`` channels come in (0 in the first layer) and ``settings.vectors`` go out.
+    ``edges`` numbers are known of an edge's length; ``vectors`` channels come in (0 in the first layer) and
+    ``settings.vectors`` go out.
     """
 
     # SiLU of so negative a number is exactly 0, and so is its derivative: a particle sends nothing to itself.
     _SILENT = -1e4
 
-    def __init__(self, settings: EquivariantSettings, vectors: int, classes: tuple[int, int]) -> None:
+    def __init__(self, settings: EquivariantSettings, edges: int, vectors: int, classes: tuple[int, int]) -> None:
         super().__init__()
         c0, c1, hidden = settings.scalars, settings.vectors, settings.hidden
         self.product = ClosedFormProduct(c0, vectors, chiral=settings.chiral)
-        self.radial = nn.Linear(settings.radial, hidden)
+        self.radial = nn.Linear(edges, hidden)
         self.clock = nn.Linear(c0, hidden, bias=False)
         self.sender, self.receiver = nn.Embedding(classes[0], hidden), nn.Embedding(classes[0], hidden)
         self.pair = nn.Embedding(classes[1], hidden)

@@ -91,15 +91,13 @@ def _piece(
     x, distance, inverse = network.geometry(positions)
     difference = x[:, :, :, None] - x[:, :, None]
     geometry = _Edges((difference * inverse[:, None]).transpose(1, 2).contiguous(), difference, inverse)
-    steps = network.steps(distance)
-    gaussians = torch.exp(-0.5 * steps.square())
-    gaussian_slopes = gaussians * steps * (-network.settings.radial / network.settings.reach)
+    edges, edge_slopes = network.edges.with_slopes(distance)
     clock = network.clock(time.to(x), condition)
     features = network.start(clock)
     tangents: Tangents | None = None
     for layer in network.rounds():
-        potential = layer.potential(gaussians, clock, network.kinds, network.pairs)
-        weights = _weights(layer, potential, gaussian_slopes, inverse)
+        potential = layer.potential(edges, clock, network.kinds, network.pairs)
+        weights = _weights(layer, potential, edge_slopes, inverse)
         step = _step(layer, features, tangents, weights, geometry, x)
         if layer is network.layers[-1]:
             moved = _last(network.readout.weight, layer, tangents, step, weights, geometry)
@@ -116,12 +114,12 @@ def _piece(
 
 
 def _weights(
-    layer: "EquivariantLayer", potential: torch.Tensor, gaussian_slopes: torch.Tensor, inverse: torch.Tensor
+    layer: "EquivariantLayer", potential: torch.Tensor, edge_slopes: torch.Tensor, inverse: torch.Tensor
 ) -> _Weights:
-    """Weights and slopes; potential (hidden, n, N, N), slopes of the Gaussians by d (radial, n, N, N)."""
+    """Weights and slopes; potential (hidden, n, N, N), slopes of the edges' numbers by d (count, n, N, N)."""
     hidden, rate = _silu(potential)
     plain, reduced = layer.edge_weights(hidden, inverse)
-    rate *= mixed(layer.radial.weight, gaussian_slopes)
+    rate *= mixed(layer.radial.weight, edge_slopes)
     plain_slope, slope = layer.edge_weights(rate, torch.ones_like(inverse))
     return _Weights(plain, reduced, plain_slope, slope.sub_(reduced))
 

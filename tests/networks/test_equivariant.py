@@ -22,6 +22,8 @@ def network(
     torch.manual_seed(1)
     made = EquivariantNetwork(kinds, pairs, SMALL.model_copy(update={"chiral": chiral}), conditions).double()
     torch.nn.init.normal_(made.readout.weight)
+    made.fit(inputs(1)[0] + 0.05 * torch.randn(40, 5, 3, dtype=torch.float64))
+    assert len(set(kinds)) == 1 or bool((made.edges.narrowness > 0.0).any())
     return made
 
 
