@@ -247,13 +247,22 @@ class ContinuousFlow(nn.Module):
         parts = [self.forwards(rows) for rows in torch.split(z, self.settings.piece)]
         x, total = torch.cat([part[0] for part in parts]), torch.cat([part[1] for part in parts])
         log_q = self.log_noise(z) - total - self._log_volume
-        positions = self.chart.relabel(x * self.scale)
-        inside = torch.isfinite(log_q) & self.in_domain(positions)
+        positions, inside = self._placed(x, torch.isfinite(log_q))
         stopped_at = torch.full_like(log_q, torch.nan)
         lost = ~torch.isfinite(log_q)
         if bool(lost.any()):
             stopped_at[lost] = self.stop_times(z[lost])
         return Draws(positions, torch.where(lost, torch.inf, log_q), inside, stopped_at=stopped_at)
+
+    def _placed(self, x: torch.Tensor, kept: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Frames of standard coordinates (n, N, D), relabelled, and whether each is one of ``kept`` in the domain.
+
+        The others are no molecules any more: whatever is asked of their angles has no answer.
+        """
+        positions, inside = x * self.scale, torch.zeros_like(kept)
+        positions[kept] = self.chart.relabel(positions[kept])
+        inside[kept] = self.in_domain(positions[kept])
+        return positions, inside
 
     def _noisy_draws(self, z: torch.Tensor, generator: torch.Generator) -> Draws:
         """Draws from noise (n, N, D) with estimated log-densities and their standard errors."""
@@ -264,10 +273,9 @@ class ContinuousFlow(nn.Module):
         ]
         x, total, error = (torch.cat(columns) for columns in zip(*parts, strict=True))
         log_q = self.log_noise(z) - total - self._log_volume
-        positions = self.chart.relabel(x.reshape(z.shape) * self.scale)
         lost = ~torch.isfinite(log_q) | (x.abs().amax(1) > MAX_POSITION)
         stopped_at = torch.where(lost, 1.0, torch.nan)
-        inside = ~lost & self.in_domain(positions)
+        positions, inside = self._placed(x.reshape(z.shape), ~lost)
         return Draws(positions, torch.where(lost, torch.inf, log_q), inside, error, stopped_at)
 
     @one_thread

@@ -10,6 +10,7 @@ from molgen.models.diffusion import Diffusion, DiffusionSettings
 from molgen.models.flow_matching import FlowMatching, FlowMatchingSettings
 from molgen.networks.equivariant import EquivariantSettings
 from molgen.systems.loading import load_system
+from tests.molecules import alanine
 
 NETWORK = EquivariantSettings(layers=1, scalars=4, vectors=4, radial=6, hidden=6)
 MODELS = [
@@ -64,6 +65,24 @@ def test_a_run_away_is_rejected_and_leaves_the_others_alone(fresh: ContinuousFlo
     kept = [0, 1, 2, 4]
     assert torch.equal(hit.positions[kept], drawn.positions[kept])
     assert torch.equal(hit.log_q[kept], drawn.log_q[kept])
+
+
+def test_a_rejected_draw_of_a_molecule_is_asked_for_no_angle(monkeypatch: pytest.MonkeyPatch) -> None:
+    model = FlowMatching(alanine(), FlowMatchingSettings(network=NETWORK, steps=2))
+    model.fit(torch.as_tensor(alanine().positions)[None])
+    plain = model.field_with_jacobian
+
+    def exploding(x: torch.Tensor, t: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        velocity, jacobian = plain(x, t)
+        velocity[0] = torch.inf
+        return velocity, jacobian
+
+    monkeypatch.setattr(model, "field_with_jacobian", exploding)
+    monkeypatch.setattr(type(model), "stop_times", lambda self, z: torch.zeros(len(z), dtype=z.dtype))
+    # The frame that is left of it has all atoms in one place, whose torsions are 0 / 0: warnings are errors here.
+    drawn = model.sample(3, torch.Generator().manual_seed(5))
+    assert not bool(drawn.in_domain[0])
+    assert float(drawn.log_q[0]) == math.inf
 
 
 def test_only_one_particle_or_fixed_bonds_are_refused() -> None:
