@@ -54,15 +54,14 @@ def run(name: str, root: Path, seed: int, options: argparse.Namespace) -> dict[s
     chosen = [part for item in options.set for part in ("--set", item)]
     seeded = ["--seed", str(seed)]
     md, model, ensemble = str(root / "md"), str(root / "model"), str(root / "ensemble")
-    dynamics = ["--plain"] if options.dynamics == "plain" else []
-    made = kept(root / "md.json", "simulate", name, *dynamics, "--time", options.time, "-o", md, *seeded)
+    made = kept(root / "md.json", "simulate", name, f"--{options.dynamics}", "--time", options.time, "-o", md, *seeded)
     learn = ["train", name, md, "-o", model, "--model", options.model, "--max-time", options.train, *chosen]
     trained = kept(root / "model.json", *learn, *seeded)
     drawn = kept(root / "ensemble.json", "sample", model, "-n", str(options.draws), "-o", ensemble, *seeded)
     weighed = kept(root / "result.json", "reweight", ensemble, "-o", str(root / "result"), *seeded)
     stages = {"simulate": made, "train": trained, "sample": drawn, "reweight": weighed}
     return {
-        "system": name,
+        "system": Path(name).parent.name or name,
         "model": options.model,
         "seed": seed,
         "settings": options.set,
@@ -100,7 +99,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parts = parser.add_subparsers(dest="part", required=True)
     runner = parts.add_parser("run", help="simulate, train, sample and reweight for each seed")
-    runner.add_argument("name", help="system")
+    runner.add_argument("name", help="system, or its system.toml")
     runner.add_argument("-o", "--output", type=Path, required=True)
     runner.add_argument("--model", default="flow-matching")
     runner.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3])
@@ -116,7 +115,8 @@ def main() -> None:
         return
     ROWS.mkdir(parents=True, exist_ok=True)
     for seed in options.seeds:
-        root = options.output / f"{options.name}-{options.model}-seed{seed}"
+        label = Path(options.name).parent.name or options.name
+        root = options.output / f"{label}-{options.model}-seed{seed}"
         row = run(options.name, root, seed, options)
         (ROWS / f"{root.name}.json").write_text(json.dumps(row, indent=1) + "\n")
 
