@@ -13,6 +13,7 @@ from molgen.committor.model import Committor, CommittorSettings
 from molgen.errors import InputError
 from molgen.observables.boundary import Boundary
 from molgen.observables.rows import Configurations
+from molgen.progress import Progress, ProgressEvent, silent
 from molgen.seeds import child_seed
 from molgen.settings import Settings
 from molgen.shooting.shots import Counts
@@ -72,7 +73,9 @@ class FittingData:
         return FittingData(self.positions[index], self.reached[index], self.decided[index], self.lineage[index])
 
 
-def fit_committor(boundary: Boundary, data: FittingData, settings: FittingSettings, seed: int) -> Committor:
+def fit_committor(
+    boundary: Boundary, data: FittingData, settings: FittingSettings, seed: int, progress: Progress = silent
+) -> Committor:
     """A committor fitted to ``data``.
 
     Lineages are drawn with replacement for each member; those that were not drawn are its held-out set, by which its
@@ -89,29 +92,46 @@ def fit_committor(boundary: Boundary, data: FittingData, settings: FittingSettin
     parameters = [parameter for parameter in model.members.parameters() if parameter.requires_grad]
     optimiser = torch.optim.AdamW(parameters, lr=settings.rate, weight_decay=settings.decay)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, max_lr=settings.rate, total_steps=settings.steps)
-    best = torch.full((settings.model.members,), torch.inf)
-    kept = [[part.clone() for part in model.members.parts(k)] for k in range(settings.model.members)]
-    for step, rows in enumerate(_batches(len(features), settings, generator)):
+    kept = _Kept(model, left_out)
+    for step, rows in enumerate(_batches(len(features), settings, generator), start=1):
         optimiser.zero_grad()
         loss = negative_log_likelihood(model.members(features[rows]), reached[rows], decided[rows])
         total = (weight[:, rows] * loss).sum() / len(rows)
         total.backward()  # type: ignore[no-untyped-call]
         optimiser.step()
         schedule.step()
-        if (step + 1) % settings.check_every == 0 or step + 1 == settings.steps:
+        if step % settings.check_every == 0 or step == settings.steps:
             with torch.no_grad():
-                now = negative_log_likelihood(model.members(features), reached, decided)
-                held = (left_out * now).sum(1) / left_out.sum(1)
-                better = held < best
-                best = torch.where(better, held, best)
-                for k in torch.nonzero(better)[:, 0].tolist():
-                    kept[k] = [part.clone() for part in model.members.parts(k)]
+                held_out = kept.look(negative_log_likelihood(model.members(features), reached, decided))
+            progress(ProgressEvent("fit", step, settings.steps, "steps", {"held_out_loss": held_out}))
     with torch.no_grad():
-        for k, best_parts in enumerate(kept):
-            for part, best_part in zip(model.members.parts(k), best_parts, strict=True):
-                part.copy_(best_part)
+        kept.adopt()
         model.scale.copy_(torch.from_numpy(calibration(model.members(features), left_out, data)))
     return model.requires_grad_(False)
+
+
+class _Kept:
+    """Each member's parameters that served the lineages it did not see best; ``left_out`` (m, n) is 1 for those."""
+
+    def __init__(self, model: Committor, left_out: torch.Tensor) -> None:
+        self._members, self._left_out = model.members, left_out
+        self._best = torch.full((len(left_out),), torch.inf)
+        self._parts = [[part.clone() for part in model.members.parts(k)] for k in range(len(left_out))]
+
+    def look(self, loss: torch.Tensor) -> float:
+        """Keep the members that are better than before by their ``loss`` (m, n); the mean of the best so far."""
+        held = (self._left_out * loss).sum(1) / self._left_out.sum(1)
+        better = held < self._best
+        self._best = torch.where(better, held, self._best)
+        for k in torch.nonzero(better)[:, 0].tolist():
+            self._parts[k] = [part.clone() for part in self._members.parts(k)]
+        return float(self._best.mean())
+
+    def adopt(self) -> None:
+        """Give every member its best parameters."""
+        for k, parts in enumerate(self._parts):
+            for part, best in zip(self._members.parts(k), parts, strict=True):
+                part.copy_(best)
 
 
 def calibration(logits: torch.Tensor, left_out: torch.Tensor, data: FittingData) -> FloatArray:

@@ -11,10 +11,9 @@ from molgen.arrays import BoolArray, FloatArray, IntArray
 from molgen.errors import InputError
 from molgen.observables.boundary import NEITHER, A, B, Boundary, values_of
 from molgen.observables.compiled import compile_condition, compile_variable
-from molgen.observables.states import states_of
+from molgen.observables.states import known_variables
 from molgen.observables.table import build_cv
-from molgen.observables.where import OTHERWISE
-from molgen.systems.definition import StateSection
+from molgen.observables.where import OTHERWISE, Condition
 from molgen.systems.system import System
 
 CROSSED = 2
@@ -75,10 +74,9 @@ class Region:
         return {"system": self.system, "condition": self.condition}
 
     @cached_property
-    def parsed(self) -> Any:
+    def parsed(self) -> Condition:
         """The condition as it was read."""
-        section = StateSection(name="condition", where=self.condition)
-        return states_of(self.system.definition, (section,)).conditions[0]
+        return Condition(self.condition, known_variables(self.system.definition), "condition")
 
     @cached_property
     def variables(self) -> list[tuple[str, Any]]:

@@ -37,13 +37,19 @@ def build_states(system: System) -> StateSet:
     return states_of(system.definition, system.definition.state)
 
 
-def states_of(definition: SystemDefinition, sections: tuple[StateSection, ...]) -> StateSet:
-    """The states ``sections`` describe on the collective variables of ``definition``."""
+def known_variables(definition: SystemDefinition) -> dict[str, Variable]:
+    """What conditions need to know of the collective variables of ``definition``, by name."""
     variables = {}
     for cv in definition.cv:
         (kind,) = cv.kinds
         described = cv_class(kind)
         variables[cv.name] = Variable(described.unit, described.periodic)
+    return variables
+
+
+def states_of(definition: SystemDefinition, sections: tuple[StateSection, ...]) -> StateSet:
+    """The states ``sections`` describe on the collective variables of ``definition``."""
+    variables = known_variables(definition)
     for section in sections[:-1]:
         if section.where.strip() == OTHERWISE:
             message = f"state {section.name!r}: 'otherwise' leaves nothing to the states after it."

@@ -12,7 +12,7 @@ from molgen.committor.likelihood import fidelity
 from molgen.committor.pairs import pair_correlation
 from molgen.files import to_plain
 from molgen.observables.rows import VariableRows
-from molgen.progress import Progress, ProgressEvent, silent
+from molgen.progress import Progress, silent
 from molgen.rundir import RunDirectory, configuration_hash
 from molgen.systems.system import System
 from molgen.workflows.shot_data import open_shots
@@ -77,8 +77,7 @@ def fit(
         if run.complete:
             stored = run.manifest.result
             return FitResult(**{**stored, "directory": run.path, "notes": tuple(stored["notes"])})
-        progress(ProgressEvent("fit", 0, 1))
-        model = fit_committor(data.boundary, rows, settings, run.seed)
+        model = fit_committor(data.boundary, rows, settings, run.seed, progress)
         found = fidelity(model.probability(rows.positions), rows.reached, rows.decided)
         undecided = int(data.counts.undecided.sum())
         correlation = None
@@ -106,7 +105,6 @@ def fit(
             notes=notes,
         )
         run.finish(result.to_json())
-        progress(ProgressEvent("fit", 1, 1))
     return result
 
 

@@ -32,7 +32,8 @@ class ExportSource:
     ``bias``). ``log_weight`` (n,) is None
     unless weighted; ``usable`` (n,) marks rows that are frames of the molecule; ``label`` (n,) indexes ``states``.
     ``variables`` are the collective variables (n,). ``slice`` gives positions. ``independent`` is True for draws.
-    ``population`` (n,) is that of annealed particles, else None.
+    ``population`` (n,) is that of annealed particles, else None. ``verdict`` and ``reasons`` are those of the run's
+    worst estimate, ``refused`` the reasons for which every one of its estimates is refused: those of the weights.
     """
 
     kind: str
@@ -46,6 +47,7 @@ class ExportSource:
     slice: Callable[[int, int], FloatArray]
     verdict: str | None = None
     reasons: tuple[str, ...] = ()
+    refused: tuple[str, ...] = ()
     independent: bool = True
     bias: str | None = None
     population: IntArray | None = None
@@ -108,8 +110,20 @@ def _reweighting(path: Path, manifest: Manifest, ensemble: Path | None) -> Expor
         lambda start, stop: reader.slice(start, stop).positions,
         str(record["verdict"]),
         tuple(record["reasons"]),
+        _refused_everywhere(record),
         population=_population(reader),
     )
+
+
+def _refused_everywhere(record: dict[str, Any]) -> tuple[str, ...]:
+    """Why no estimate of a reweighting is to be believed; none if one is, although a rare state may be badly known."""
+    if record["verdict"] != "refused":
+        return ()
+    estimates = list(record["estimates"].values())
+    if any(estimate["verdict"] != "refused" for estimate in estimates):
+        return ()
+    shared = [reason for reason in record["reasons"] if all(reason in estimate["reasons"] for estimate in estimates)]
+    return tuple(shared or record["reasons"]) or ("no reason is given",)
 
 
 def _find_ensemble(path: Path, manifest: Manifest, given: Path | None) -> Path:

@@ -32,7 +32,7 @@ class ShootingFrames:
     """Frames (n, N, D) inside the domain, their weights (n,) where they have any, and their lineage (n,).
 
     ``unweighted`` says why averages over them are none over the Boltzmann distribution; None where they are.
-    ``origin`` says what a lineage is. ``refused`` are the reasons for which the weights must not be believed.
+    ``origin`` says what a lineage is. ``refused`` are reasons not to believe the weights at all.
     """
 
     positions: FloatArray
@@ -76,10 +76,9 @@ def shooting_frames(paths: Sequence[Path], system: System, reading: ReadingOptio
     reason = "draws of a model have its density" if weight is None else None
     if weight is not None and abs(source.temperature_k - system.temperature_k) > ROUNDING_K:
         reason = f"weights for {source.temperature_k:g} K are none for {system.temperature_k:g} K"
-    refused = source.reasons or ("no reason is given",) if source.verdict == "refused" else ()
     if source.population is not None:  # particles of a population share ancestors
-        return ShootingFrames(positions[rows], weight, source.population[rows], reason, "populations", refused)
-    return ShootingFrames(positions[rows], weight, rows.astype(np.int64), reason, "draws", refused)
+        return ShootingFrames(positions[rows], weight, source.population[rows], reason, "populations", source.refused)
+    return ShootingFrames(positions[rows], weight, rows.astype(np.int64), reason, "draws", source.refused)
 
 
 def _of_run(path: Path, system: System) -> ShootingFrames:

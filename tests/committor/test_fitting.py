@@ -8,6 +8,7 @@ from molgen.committor.fitting import FittingData, FittingSettings, calibration, 
 from molgen.committor.model import Committor, CommittorSettings
 from molgen.errors import InputError
 from molgen.observables.boundary import Boundary
+from molgen.progress import ProgressEvent
 from molgen.shooting.shots import Counts
 from tests.wells import committor, double_well
 
@@ -116,3 +117,14 @@ def test_logits_are_calibrated_by_what_members_did_not_see() -> None:
     assert wrong.tolist() == [0.0, 1.0]
     model = fitted(rows)
     assert model.scale[1] != 1.0
+
+
+def test_a_fit_says_how_far_it_is() -> None:
+    seen: list[ProgressEvent] = []
+    settings = SETTINGS.model_copy(update={"steps": 90})
+    fit_committor(BOUNDARY, data(60), settings, 2, seen.append)
+    assert [event.done for event in seen] == [40, 80, 90]
+    assert {event.total for event in seen} == {90}
+    losses = [event.figures["held_out_loss"] for event in seen]
+    assert all(np.isfinite(losses))
+    assert losses == sorted(losses, reverse=True)

@@ -15,6 +15,7 @@ from molgen.ensemble import EnsembleReader
 from molgen.errors import InputError, RefusedError, UsageError
 from molgen.systems.loading import load_system
 from molgen.workflows import reweight_conclusion
+from molgen.workflows.export_source import open_source
 from molgen.workflows.exporting import export, plan_export
 from molgen.workflows.reweight_settings import ReweightSettings
 from molgen.workflows.reweighting import reweight
@@ -195,3 +196,22 @@ def test_the_plan_says_what_would_be_written(tmp_path: Path, make_result: Callab
     assert (plan["frames"], plan["source"]) == (7, "weighted")
     assert plan["files"] == [str(tmp_path / "a.xtc"), str(tmp_path / "a.pdb")]
     assert not (tmp_path / "a.xtc").exists()
+
+
+def test_weights_are_refused_where_every_estimate_is(make_result: Callable[..., Any]) -> None:
+    _, result = make_result()
+    path = result / "result.json"
+    record = json.loads(path.read_text())
+    common, own = "The audit failed: log_q.", "State right has 3 effective samples, fewer than 100."
+
+    def refused(reasons: dict[str, list[str]]) -> tuple[str, ...]:
+        for name, estimate in record["estimates"].items():
+            estimate.update(reasons=reasons.get(name, []), verdict="refused" if name in reasons else "caution")
+        record.update(verdict="refused", reasons=[own, common])
+        path.write_text(json.dumps(record))
+        return open_source(result).refused
+
+    names = list(record["estimates"])
+    assert len(names) > 1
+    assert refused({names[0]: [own]}) == ()
+    assert refused({name: [common] if name != names[0] else [own, common] for name in names}) == (common,)
