@@ -120,14 +120,14 @@ def _weights(
     layer: EquivariantLayer, potential: torch.Tensor, edge_slopes: torch.Tensor, inverse: torch.Tensor
 ) -> _Weights:
     """Weights and slopes; potential (hidden, n, N, N), slopes of the edges' numbers by d (count, n, N, N)."""
-    hidden, rate = _silu(potential)
+    hidden, rate = silu_and_slope(potential)
     plain, reduced = layer.edge_weights(hidden, inverse)
     rate *= mixed(layer.radial.weight, edge_slopes)
     plain_slope, slope = layer.edge_weights(rate, torch.ones_like(inverse))
     return _Weights(plain, reduced, plain_slope, slope.sub_(reduced))
 
 
-def _silu(potential: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+def silu_and_slope(potential: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     """SiLU and its derivative."""
     share = torch.sigmoid(potential)
     value = potential * share
@@ -144,7 +144,7 @@ def _step(
 ) -> _Step:
     """The layer's values and the tangents of its scalars; no tangents come in before the first layer."""
     scalars, vectors = layer.product.sums(features, x, weights.plain, weights.reduced)
-    before, rate = _silu(mix(layer.mix_scalars, torch.cat([scalars, features[0]])))
+    before, rate = silu_and_slope(mix(layer.mix_scalars, torch.cat([scalars, features[0]])))
     changes, turned = mix(layer.out_scalars, before), mix(layer.mix_vectors, vectors)
     direct = _direct(layer, features, weights, geometry)
     moved_before = _spread_scalars(direct)

@@ -38,8 +38,12 @@ class TensorLayer(MessageLayer):
         self, features: AnyFeatures, x: torch.Tensor, inverse: torch.Tensor, potential: torch.Tensor
     ) -> TensorFeatures:
         """See :class:`MessageLayer`."""
+        return self.messages(features, x, self.edge_weights(nn.functional.silu(potential), inverse))
+
+    def messages(self, features: AnyFeatures, x: torch.Tensor, weights: WeightsByPower) -> TensorFeatures:
+        """New features for known weights of the edges."""
         scalars, vectors, tensors = features
-        sums = self.product.sums((scalars, vectors, tensors), x, self.edge_weights(potential, inverse))
+        sums = self.product.sums((scalars, vectors, tensors), x, weights)
         hidden = nn.functional.silu(mix(self.mix_scalars, torch.cat([sums[0], scalars])))
         turned = mix(self.mix_vectors, sums[1])
         made = sums[2] if self.mix_tensors is None else mix(self.mix_tensors, sums[2])
@@ -48,11 +52,10 @@ class TensorLayer(MessageLayer):
             made = gated(tensors, gate2, made)
         return scalars + change, gated(vectors, gate1, turned), made
 
-    def edge_weights(self, potential: torch.Tensor, inverse: torch.Tensor) -> WeightsByPower:
-        """The product's weights of hidden units before their SiLU (hidden, n, N, N), divided by the distances."""
+    def edge_weights(self, hidden: torch.Tensor, inverse: torch.Tensor) -> WeightsByPower:
+        """The product's weights of hidden units (hidden, n, N, N), divided by the distances."""
         # The mean number of messages grows with N; their sum should not.
         normalised = self.weights / math.sqrt(max(inverse.shape[-1] - 1, 1))
         plain, once, twice = torch.split(normalised, list(self.product.counts))
-        hidden = nn.functional.silu(potential)
         by_distance = hidden * inverse
         return ByPower(mixed(plain, hidden), mixed(once, by_distance), mixed(twice, by_distance * inverse))
