@@ -22,8 +22,8 @@ from molgen.networks.tensors import ByPower, WeightsByPower
 if TYPE_CHECKING:
     from molgen.networks.equivariant import EquivariantNetwork
 
-_PIECE = 2**23
-"""Numbers in the tangents of the weights of edges that are made at a time: tens of megabytes."""
+_PIECE = 2**24
+"""Numbers in the tangents of the weights of edges that are made at a time; a hundred or two of megabytes in all."""
 
 
 @torch.no_grad()

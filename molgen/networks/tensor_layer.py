@@ -56,6 +56,7 @@ class TensorLayer(MessageLayer):
         """The product's weights of hidden units (hidden, n, N, N), divided by the distances."""
         # The mean number of messages grows with N; their sum should not.
         normalised = self.weights / math.sqrt(max(inverse.shape[-1] - 1, 1))
+        normalised = normalised * normalised.new_tensor(self.product.factors)[:, None]
         plain, once, twice = torch.split(normalised, list(self.product.counts))
         by_distance = hidden * inverse
         return ByPower(mixed(plain, hidden), mixed(once, by_distance), mixed(twice, by_distance * inverse))

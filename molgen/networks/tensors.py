@@ -28,7 +28,8 @@ TensorFeatures = tuple[torch.Tensor, torch.Tensor, torch.Tensor]
 """Scalars (C0, n, N), vectors (C1, n, 3, N) and tensors (C2, n, 5, N)."""
 
 _HALF, _SIXTH = math.sqrt(0.5), math.sqrt(1.0 / 6.0)
-
+_UNIT = [_HALF, _HALF, _SIXTH, _HALF, _HALF]
+"""Elements of the matrices E: 1 / sqrt 2, and 1 / sqrt 6 on the diagonal of the third."""
 
 T = TypeVar("T")
 
@@ -50,17 +51,13 @@ def outer(first: torch.Tensor, second: torch.Tensor) -> torch.Tensor:
     a, b, c = first.unbind(2)
     d, e, f = second.unbind(2)
     x, y, z = a * d, b * e, c * f
-    mixed = (a * f + c * d, a * e + b * d, b * f + c * e)
-    return torch.stack(
-        [_HALF * mixed[0], _HALF * mixed[1], _SIXTH * (2.0 * y - x - z), _HALF * mixed[2], _HALF * (z - x)], 2
-    )
+    return _scaled(torch.stack([a * f + c * d, a * e + b * d, (y - x) + (y - z), b * f + c * e, z - x], 2))
 
 
 def rows(tensors: torch.Tensor) -> tuple[torch.Tensor, ...]:
     """The elements xx, yy, zz, xy, xz, yz of M, each (C, n, N)."""
-    xz, xy, middle, yz, rest = tensors.unbind(2)
-    middle, rest = _SIXTH * middle, _HALF * rest
-    return -middle - rest, 2.0 * middle, rest - middle, _HALF * xy, _HALF * xz, _HALF * yz
+    xz, xy, middle, yz, rest = _scaled(tensors).unbind(2)
+    return -middle - rest, middle + middle, rest - middle, xy, xz, yz
 
 
 def applied(tensors: torch.Tensor, vectors: torch.Tensor) -> torch.Tensor:
@@ -71,21 +68,23 @@ def applied(tensors: torch.Tensor, vectors: torch.Tensor) -> torch.Tensor:
 
 
 def turned(tensors: torch.Tensor, vectors: torch.Tensor) -> torch.Tensor:
-    """[K M - M K] (C, n, 5, N) with K b = a × b: how M changes when it is turned about a."""
+    """Half of [K M - M K] (C, n, 5, N) with K b = a × b: how M changes when it is turned about a."""
     xx, yy, zz, xy, xz, yz = rows(tensors)
     a, b, c = vectors.unbind(2)
-    # K M, of which the result is twice the symmetric part.
+    # The symmetric part of K M.
     x, y, z = b * xz - c * xy, c * xy - a * yz, a * yz - b * xz
-    return torch.stack(
-        [
-            2.0 * _HALF * (b * zz - c * yz + a * xy - b * xx),
-            2.0 * _HALF * (b * yz - c * yy + c * xx - a * xz),
-            6.0 * _SIXTH * y,
-            2.0 * _HALF * (c * xz - a * zz + a * yy - b * xy),
-            2.0 * _HALF * (z - x),
-        ],
-        2,
-    )
+    found = [
+        b * (zz - xx) - c * yz + a * xy,
+        b * yz + c * (xx - yy) - a * xz,
+        y + y + y,
+        c * xz + a * (yy - zz) - b * xy,
+    ]
+    return _scaled(torch.stack([*found, z - x], 2))
+
+
+def _scaled(components: torch.Tensor) -> torch.Tensor:
+    """Components (C, n, 5, N) times the elements of E. One product: forward mode is slow at products with numbers."""
+    return components * components.new_tensor(_UNIT)[:, None]
 
 
 class TensorsRead(nn.Module):
@@ -93,20 +92,19 @@ class TensorsRead(nn.Module):
 
     def __init__(self, tensors: int) -> None:
         super().__init__()
-        self.tensors = tensors
+        self.factors = ByPower[list[float]]([], [3.0 / math.sqrt(5.0)] * tensors, [math.sqrt(1.5)] * tensors)
 
     def sums(
         self, tensors: torch.Tensor, positions: torch.Tensor, once: torch.Tensor, twice: torch.Tensor
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Scalars (C2, n, N) and vectors (C2, n, 3, N) by ``once`` = w6 / d and ``twice`` = w7 / d²."""
+        """Scalars (C2, n, N) and vectors (C2, n, 3, N) by w6 / d and w7 / d² with their factors (:attr:`factors`)."""
         x = positions[None]
         sent = applied(tensors, x)
         found = torch.cat([sent, tensors], 2) @ once
         vectors = found[:, :, :3] - applied(found[:, :, 3:], x)
         found = torch.cat([(sent * x).sum(2, keepdim=True), sent, tensors], 2) @ twice
-        across = applied(found[:, :, 4:], x) - 2.0 * found[:, :, 1:4]
-        scalars = found[:, :, 0] + (across * x).sum(2)
-        return math.sqrt(1.5) * scalars, (3.0 / math.sqrt(5.0)) * vectors
+        across = torch.sub(applied(found[:, :, 4:], x), found[:, :, 1:4], alpha=2)
+        return found[:, :, 0] + (across * x).sum(2), vectors
 
 
 class TensorsMade(nn.Module):
@@ -116,22 +114,25 @@ class TensorsMade(nn.Module):
         super().__init__()
         self.chiral = chiral
         self.split = [vectors, tensors][: 2 if chiral else 1]
+        once = [math.sqrt(3.0)] * vectors + [math.sqrt(2.0)] * (sum(self.split) - vectors)
         self.counts = ByPower(tensors, sum(self.split), scalars)
+        # ``turned`` gives half of K M - M K.
+        self.factors = ByPower[list[float]]([1.0] * tensors, once, [math.sqrt(7.5)] * scalars)
         self.tensors_out = sum(self.counts)
 
     def sums(self, features: TensorFeatures, positions: torch.Tensor, weights: WeightsByPower) -> torch.Tensor:
-        """Tensors (tensors_out, n, 5, N) by ``weights`` w8, (w9, w10) / d and w11 / d²."""
+        """Tensors (tensors_out, n, 5, N) by w8, (w9, w10) / d and w11 / d² with their factors (:attr:`factors`)."""
         s, v, t = features
         x = positions[None]
         square = outer(x, x)
         found = (s[:, :, None] * torch.cat([square, x, torch.ones_like(x[:, :, :1])], 2)) @ weights.twice
-        made = [math.sqrt(7.5) * (found[:, :, :5] - 2.0 * outer(found[:, :, 5:8], x) + found[:, :, 8:] * square)]
+        made = [torch.sub(found[:, :, :5] + found[:, :, 8:] * square, outer(found[:, :, 5:8], x), alpha=2)]
         w9, *w10 = torch.split(weights.once, self.split)
         found = torch.cat([outer(v, x), v], 2) @ w9
-        made += [math.sqrt(3.0) * (found[:, :, :5] - outer(found[:, :, 5:], x)), t @ weights.plain]
+        made += [found[:, :, :5] - outer(found[:, :, 5:], x), t @ weights.plain]
         if self.chiral:
             found = torch.cat([turned(t, x), t], 2) @ w10[0]
-            made.append(_HALF * (turned(found[:, :, 5:], x) - found[:, :, :5]))
+            made.append(turned(found[:, :, 5:], x) - found[:, :, :5])
         return torch.cat(made)
 
 
@@ -139,7 +140,8 @@ class ClosedFormTensorProduct(nn.Module):
     """All paths up to l = 2 that are used: those of :class:`ClosedFormProduct` and the module's.
 
     :attr:`counts` weights are needed of each power of the distance, in the order plain (w1, w4, w8), once (w3, w2, w5,
-    w6, w9, w10), twice (w7, w11). With ``final`` no tensors are made, for a layer that nothing follows.
+    w6, w9, w10), twice (w7, w11); :attr:`factors` are their numbers in the equations.
+    With ``final`` no tensors are made, for a layer that nothing follows.
     """
 
     def __init__(self, scalars: int, vectors: int, tensors: int, *, chiral: bool = True, final: bool = False) -> None:
@@ -148,11 +150,15 @@ class ClosedFormTensorProduct(nn.Module):
         self.read = TensorsRead(tensors)
         self.made = None if final else TensorsMade(scalars, vectors, tensors, chiral=chiral)
         made = ByPower(0, 0, 0) if self.made is None else self.made.counts
+        own = ByPower[list[float]]([], [], []) if self.made is None else self.made.factors
         directed = self.lower.weights - self.lower.plain
         self._plain, self._once = [self.lower.plain, made.plain], [directed, tensors, made.once]
         self._twice = [tensors, made.twice]
         self.counts = ByPower(sum(self._plain), sum(self._once), sum(self._twice))
         self.weights = sum(self.counts)
+        read = self.read.factors
+        self.factors = [1.0] * self.lower.plain + own.plain + [1.0] * directed + read.once + own.once
+        self.factors += read.twice + own.twice
         self.scalars_out, self.vectors_out = self.lower.scalars_out + tensors, self.lower.vectors_out + tensors
         self.tensors_out = sum(made)
 
@@ -161,12 +167,16 @@ class ClosedFormTensorProduct(nn.Module):
     ) -> TensorFeatures:
         """As :class:`molgen.networks.products.EdgeProduct`; ``weights`` (weights, n, N, N) stand one power after
         another."""
-        plain, once, twice = torch.split(weights, list(self.counts))
+        factors = weights.new_tensor(self.factors)[:, None, None, None]
+        plain, once, twice = torch.split(weights * factors, list(self.counts))
         plain = plain * (inverse > 0).to(plain)
         return self.sums(features, positions, WeightsByPower(plain, once * inverse, twice * inverse.square()))
 
     def sums(self, features: TensorFeatures, positions: torch.Tensor, weights: WeightsByPower) -> TensorFeatures:
-        """The product with weights that are divided by the distances already and vanish on the diagonal."""
+        """The product with weights times :attr:`factors` that are divided by the distances already.
+
+        They vanish on the diagonal.
+        """
         low, plain = torch.split(weights.plain, self._plain)
         directed, read_once, once = torch.split(weights.once, self._once)
         read_twice, twice = torch.split(weights.twice, self._twice)
