@@ -62,7 +62,8 @@ def _piece(
     field = _with_tangent_weights(network, positions, time, condition)
 
     def along(move: torch.Tensor) -> torch.Tensor:
-        return torch.func.jvp(field, (positions,), (move.expand_as(positions),))[1]
+        moved: torch.Tensor = torch.func.jvp(field, (positions,), (move.expand_as(positions),))[1]
+        return moved
 
     columns: torch.Tensor = torch.func.vmap(along, chunk_size=chunk)(moves)
     return field(positions), columns

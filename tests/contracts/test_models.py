@@ -37,12 +37,7 @@ SMALL: dict[str, Settings] = {
     "flow-matching at temperatures": FlowMatchingSettings(network=NETWORK, steps=3, temperatures=(90.0, 200.0)),
     "diffusion": DiffusionSettings(network=NETWORK, steps=12, scheme="midpoint"),
 }
-MOLECULES = [
-    "spline:alanine-dipeptide",
-    "flow-matching:chiral",
-    "diffusion:chiral",
-    "flow-matching with tensors:chiral",
-]
+MOLECULES = ["spline:alanine-dipeptide", "flow-matching:chiral", "diffusion:chiral"]
 PARTICLES = ["spline:double-well", "spline:muller-brown"]
 CLUSTERS = ["flow-matching:dw4", "flow-matching at temperatures:dw4", "diffusion:dw4"]
 CASES = MOLECULES + PARTICLES + CLUSTERS
