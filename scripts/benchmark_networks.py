@@ -3,6 +3,8 @@
 
     python scripts/benchmark_networks.py products      # the closed-form product beside e3nn's TensorProduct
     python scripts/benchmark_networks.py cost          # training steps and exact Jacobians beside an EGNN
+    python scripts/benchmark_networks.py tensors       # l = 2: the product beside e3nn's, the network with and without
+    python scripts/benchmark_networks.py learning --frames MD   # held-out losses with and without tensors
 
 Competitors take turns in one process, and times are of that process's processor, so that a busy machine disturbs all of
 them alike: read ratios. JSON, and the plot of ``cost``, are written to ``--output`` (docs/benchmarks/networks).
@@ -20,6 +22,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import tensor_costs
 import torch
 from egnn import EGNN
 
@@ -254,6 +257,35 @@ def table(rows: list[dict[str, Any]]) -> str:
     return "\n".join(lines)
 
 
+# -- tensors ----------------------------------------------------------------------------------------------------------
+
+
+def run_tensors(output: Path) -> None:
+    """22 atoms: the product up to l = 2 beside e3nn's, and the network with 8 tensors over that without."""
+    products, errors = tensor_costs.products()
+    parts = products | {"network": tensor_costs.networks()}
+    rows = []
+    for part, passes in parts.items():
+        for name, tasks in passes.items():
+            seconds = paired(tasks, budget=15.0)
+            (first, below), (second, above) = seconds.items()
+            compared = ratio(above, below)
+            row = {"part": part, "pass": name, "compared": f"{second} over {first}", "ratio": compared}
+            row |= {f"{k}_ms": 1e3 * statistics.median(values) for k, values in seconds.items()}
+            rows.append(row)
+            print(f"{part}, {name}: {row['compared']} {spread(compared)} times", flush=True)
+    record = {"atoms": tensor_costs.ATOMS, "batch": tensor_costs.BATCH, "channels": tensor_costs.CHANNELS}
+    write(output / "tensors.json", record | {"relative_error": errors, "rows": rows})
+
+
+def run_learning(output: Path, frames: Path, seeds: int) -> None:
+    """Equal trainings with and without tensors."""
+    rows = []
+    for seed in range(1, seeds + 1):
+        rows += tensor_costs.learning(frames, seed)
+        write(output / "tensors_learning.json", {"batch": tensor_costs.BATCH, "rows": rows})
+
+
 def spread(values: dict[str, float]) -> str:
     """Median and range."""
     return f"{values['median']:.2g} ({values['lowest']:.2g} to {values['highest']:.2g})"
@@ -298,12 +330,19 @@ def write(path: Path, record: dict[str, Any]) -> None:
 def main() -> None:
     """Parse, and run one part."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("part", choices=("products", "cost"))
+    parser.add_argument("part", choices=("products", "cost", "tensors", "learning"))
+    parser.add_argument("--frames", type=Path, help="simulated frames of alanine dipeptide, for learning")
+    parser.add_argument("--seeds", type=int, default=2, help="trainings with and without, for learning")
     parser.add_argument("-o", "--output", type=Path, default=Path(__file__).parents[1] / "docs/benchmarks/networks")
     options = parser.parse_args()
     torch.set_num_threads(1)
     warnings.filterwarnings("ignore", category=DeprecationWarning)  # torch.jit, as e3nn and forward mode use it
-    {"products": run_products, "cost": run_cost}[options.part](options.output)
+    if options.part == "learning":
+        if options.frames is None:
+            parser.error("learning needs --frames")
+        run_learning(options.output, options.frames, options.seeds)
+        return
+    {"products": run_products, "cost": run_cost, "tensors": run_tensors}[options.part](options.output)
 
 
 if __name__ == "__main__":

@@ -7,9 +7,11 @@ import torch
 from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt
 from torch import nn
 
+from molgen.networks import forward_mode, jacobian
 from molgen.networks.edges import EdgeFeatures
-from molgen.networks.jacobian import output_and_jacobian
-from molgen.networks.products import ClosedFormProduct, Features, mix, mixed
+from molgen.networks.layers import AnyFeatures, EquivariantLayer, MessageLayer
+from molgen.networks.products import mix
+from molgen.networks.tensor_layer import TensorLayer
 from molgen.settings import Settings
 
 
@@ -22,11 +24,15 @@ class EquivariantSettings(Settings):
 
     Distances are sqrt(d² + ``soften``²): the direction of one particle from another changes smoothly where they meet,
     and so does the output. ``chiral`` adds cross products, which tell a configuration from its mirror image.
+
+    ``tensors`` channels of l = 2 between the layers see more of angles; the Jacobian, and with it every draw with an
+    exact density, then costs many times more (:mod:`molgen.networks.forward_mode`).
     """
 
     layers: Annotated[int, Field(ge=1)] = 3
     scalars: PositiveInt = 32
     vectors: PositiveInt = 16
+    tensors: NonNegativeInt = 0
     radial: PositiveInt = 24
     hidden: PositiveInt = 32
     reach: PositiveFloat = 6.0
@@ -73,10 +79,7 @@ class EquivariantNetwork(nn.Module):
             nn.SiLU(),
             nn.Linear(settings.scalars, settings.scalars),
         )
-        self.layers = nn.ModuleList(
-            EquivariantLayer(settings, self.edges.count, 0 if k == 0 else settings.vectors, classes)
-            for k in range(settings.layers)
-        )
+        self.layers = nn.ModuleList(new_layers(settings, self.edges.count, classes))
         self.readout = nn.Linear(settings.vectors, 1, bias=False)
         nn.init.zeros_(self.readout.weight)
 
@@ -91,8 +94,10 @@ class EquivariantNetwork(nn.Module):
         """See the class."""
         return self.finish(self.features(positions, time, condition)[1])
 
-    def features(self, positions: torch.Tensor, time: torch.Tensor, condition: torch.Tensor | None = None) -> Features:
-        """Scalars (scalars, n, N) and vectors (vectors, n, 3, N) of the particles after the last layer."""
+    def features(
+        self, positions: torch.Tensor, time: torch.Tensor, condition: torch.Tensor | None = None
+    ) -> AnyFeatures:
+        """Scalars (scalars, n, N), vectors (vectors, n, 3, N) and no tensors of the particles after the last layer."""
         x, distance, inverse = self.geometry(positions)
         edges, clock = self.edges(distance), self.clock(time.to(x), condition)
         features = self.start(clock)
@@ -104,11 +109,13 @@ class EquivariantNetwork(nn.Module):
         self, positions: torch.Tensor, time: torch.Tensor, condition: torch.Tensor | None = None
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """The output v (n, N, 3) and its Jacobian dv/dx (n, 3N, 3N); no gradients of parameters flow through them."""
-        return output_and_jacobian(self, positions, time, condition)
+        if self.settings.tensors:
+            return forward_mode.output_and_jacobian(self, positions, time, condition)
+        return jacobian.output_and_jacobian(self, positions, time, condition)
 
-    def rounds(self) -> list["EquivariantLayer"]:
+    def rounds(self) -> list[MessageLayer]:
         """The layers, first to last."""
-        return [layer for layer in self.layers if isinstance(layer, EquivariantLayer)]
+        return [layer for layer in self.layers if isinstance(layer, MessageLayer)]
 
     def geometry(self, positions: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         """Centred, scaled positions x (n, 3, N), softened distances (n, N, N), 1 if i = j, their inverse, 0 there."""
@@ -131,10 +138,11 @@ class EquivariantNetwork(nn.Module):
         embedded: torch.Tensor = self.time(known if condition is None else torch.cat([known, condition.to(time)], 1))
         return embedded.T
 
-    def start(self, clock: torch.Tensor) -> Features:
-        """The features before the first layer: what kind each particle is, what time it is, and no vector at all."""
+    def start(self, clock: torch.Tensor) -> AnyFeatures:
+        """The features before the first layer: what kind each particle is, what time it is, and nothing directed."""
         scalars = self.embedding(self.kinds).T[:, None] + clock[:, :, None]
-        return scalars, scalars.new_zeros(0, scalars.shape[1], 3, scalars.shape[2])
+        _, n, particles = scalars.shape
+        return (scalars, *(scalars.new_zeros(0, n, count, particles) for count in self.rounds()[0].components))
 
     def finish(self, vectors: torch.Tensor) -> torch.Tensor:
         """The output (n, N, 3) of the last vectors (vectors, n, 3, N)."""
@@ -142,55 +150,12 @@ class EquivariantNetwork(nn.Module):
         return (result - result.mean(-1, keepdim=True)).transpose(1, 2)
 
 
-class EquivariantLayer(nn.Module):
-    """One round of messages: weights from distance, time and kinds; product; mixing; a gate; added to what was.
-
-    ``edges`` numbers are known of an edge's length; ``vectors`` channels come in (0 in the first layer) and
-    ``settings.vectors`` go out.
-    """
-
-    # SiLU of so negative a number is exactly 0, and so is its derivative: a particle sends nothing to itself.
-    _SILENT = -1e4
-
-    def __init__(self, settings: EquivariantSettings, edges: int, vectors: int, classes: tuple[int, int]) -> None:
-        super().__init__()
-        c0, c1, hidden = settings.scalars, settings.vectors, settings.hidden
-        self.product = ClosedFormProduct(c0, vectors, chiral=settings.chiral)
-        self.radial = nn.Linear(edges, hidden)
-        self.clock = nn.Linear(c0, hidden, bias=False)
-        self.sender, self.receiver = nn.Embedding(classes[0], hidden), nn.Embedding(classes[0], hidden)
-        self.pair = nn.Embedding(classes[1], hidden)
-        self.weights = nn.Parameter(torch.randn(self.product.weights, hidden) / math.sqrt(hidden))
-        self.mix_scalars = nn.Linear(self.product.scalars_out + c0, c0 + c1)
-        self.out_scalars = nn.Linear(c0 + c1, c0 + c1)
-        self.mix_vectors = nn.Linear(self.product.vectors_out, c1, bias=False)
-
-    def forward(self, features: Features, x: torch.Tensor, inverse: torch.Tensor, potential: torch.Tensor) -> Features:
-        """New features of ``features``, at ``x`` (n, 3, N), with :meth:`potential` of the edges."""
-        plain, reduced = self.edge_weights(nn.functional.silu(potential), inverse)
-        scalars, vectors = self.product.sums(features, x, plain, reduced)
-        before = mix(self.mix_scalars, torch.cat([scalars, features[0]]))
-        return self.update(features, mix(self.out_scalars, nn.functional.silu(before)), mix(self.mix_vectors, vectors))
-
-    def potential(
-        self, edges: torch.Tensor, clock: torch.Tensor, kinds: torch.Tensor, pairs: torch.Tensor
-    ) -> torch.Tensor:
-        """The hidden units of the edges before their SiLU (hidden, n, N, N), from j to i."""
-        known: torch.Tensor = self.sender(kinds)[:, None] + self.receiver(kinds)[None] + self.pair(pairs)
-        silent = torch.eye(len(kinds), dtype=known.dtype, device=known.device)[..., None] * self._SILENT
-        result = mix(self.radial, edges) + mix(self.clock, clock)[:, :, None, None]
-        known = (known + silent).permute(2, 0, 1)
-        return result + known[:, None]
-
-    def edge_weights(self, hidden: torch.Tensor, inverse: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """(w1, w4) and (w3, w2, w5) / d of hidden units (hidden, n, N, N)."""
-        # The mean number of messages grows with N; their sum should not.
-        normalised = self.weights / math.sqrt(max(inverse.shape[-1] - 1, 1))
-        plain, directed = torch.split(normalised, [self.product.plain, self.product.weights - self.product.plain])
-        return mixed(plain, hidden), mixed(directed, hidden * inverse)
-
-    def update(self, features: Features, changes: torch.Tensor, turned: torch.Tensor) -> Features:
-        """Features plus scalars and gated vectors."""
-        change, gate = torch.split(changes, [features[0].shape[0], turned.shape[0]])
-        gated = torch.sigmoid(gate)[:, :, None] * turned
-        return features[0] + change, gated if len(features[1]) == 0 else features[1] + gated
+def new_layers(settings: EquivariantSettings, edges: int, classes: tuple[int, int]) -> list[MessageLayer]:
+    """The layers of a network, first to last: nothing directed comes into the first, no tensors out of the last."""
+    known = [0 if k == 0 else settings.vectors for k in range(settings.layers)]
+    if not settings.tensors:
+        return [EquivariantLayer(settings, edges, vectors, classes) for vectors in known]
+    return [
+        TensorLayer(settings, edges, vectors, classes, final=k == settings.layers - 1)
+        for k, vectors in enumerate(known)
+    ]

@@ -39,7 +39,7 @@ class InvariantNetwork(nn.Module):
         return torch.cat([checkpoint(self._piece, piece, use_reentrant=False) for piece in pieces])
 
     def _piece(self, positions: torch.Tensor) -> torch.Tensor:
-        scalars, _ = self.body.features(positions, positions.new_zeros(len(positions)))
+        scalars = self.body.features(positions, positions.new_zeros(len(positions)))[0]
         each = self.head(scalars.mean(-1).T)
         result: torch.Tensor = self.readout(each)[:, 0]
         return result

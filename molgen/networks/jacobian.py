@@ -20,10 +20,11 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import torch
 
+from molgen.networks.layers import EquivariantLayer
 from molgen.networks.products import Features, cross, mix, mixed
 
 if TYPE_CHECKING:
-    from molgen.networks.equivariant import EquivariantLayer, EquivariantNetwork
+    from molgen.networks.equivariant import EquivariantNetwork
 
 _PIECE = 2**19
 """Numbers in the tangents of the vectors' messages of one piece of the batch; more do not fit into a cache."""
@@ -93,9 +94,11 @@ def _piece(
     geometry = _Edges((difference * inverse[:, None]).transpose(1, 2).contiguous(), difference, inverse)
     edges, edge_slopes = network.edges.with_slopes(distance)
     clock = network.clock(time.to(x), condition)
-    features = network.start(clock)
+    scalars, vectors = network.start(clock)
+    features = scalars, vectors
     tangents: Tangents | None = None
     for layer in network.rounds():
+        assert isinstance(layer, EquivariantLayer)
         potential = layer.potential(edges, clock, network.kinds, network.pairs)
         weights = _weights(layer, potential, edge_slopes, inverse)
         step = _step(layer, features, tangents, weights, geometry, x)
@@ -114,17 +117,17 @@ def _piece(
 
 
 def _weights(
-    layer: "EquivariantLayer", potential: torch.Tensor, edge_slopes: torch.Tensor, inverse: torch.Tensor
+    layer: EquivariantLayer, potential: torch.Tensor, edge_slopes: torch.Tensor, inverse: torch.Tensor
 ) -> _Weights:
     """Weights and slopes; potential (hidden, n, N, N), slopes of the edges' numbers by d (count, n, N, N)."""
-    hidden, rate = _silu(potential)
+    hidden, rate = silu_and_slope(potential)
     plain, reduced = layer.edge_weights(hidden, inverse)
     rate *= mixed(layer.radial.weight, edge_slopes)
     plain_slope, slope = layer.edge_weights(rate, torch.ones_like(inverse))
     return _Weights(plain, reduced, plain_slope, slope.sub_(reduced))
 
 
-def _silu(potential: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+def silu_and_slope(potential: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     """SiLU and its derivative."""
     share = torch.sigmoid(potential)
     value = potential * share
@@ -132,7 +135,7 @@ def _silu(potential: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
 
 
 def _step(
-    layer: "EquivariantLayer",
+    layer: EquivariantLayer,
     features: Features,
     tangents: Tangents | None,
     weights: _Weights,
@@ -141,7 +144,7 @@ def _step(
 ) -> _Step:
     """The layer's values and the tangents of its scalars; no tangents come in before the first layer."""
     scalars, vectors = layer.product.sums(features, x, weights.plain, weights.reduced)
-    before, rate = _silu(mix(layer.mix_scalars, torch.cat([scalars, features[0]])))
+    before, rate = silu_and_slope(mix(layer.mix_scalars, torch.cat([scalars, features[0]])))
     changes, turned = mix(layer.out_scalars, before), mix(layer.mix_vectors, vectors)
     direct = _direct(layer, features, weights, geometry)
     moved_before = _spread_scalars(direct)
@@ -155,7 +158,7 @@ def _step(
 
 
 def _next(
-    layer: "EquivariantLayer", tangents: Tangents | None, step: _Step, weights: _Weights, geometry: _Edges
+    layer: EquivariantLayer, tangents: Tangents | None, step: _Step, weights: _Weights, geometry: _Edges
 ) -> Tangents:
     """Tangents of the features after a layer that another follows."""
     scalars = mixed(layer.out_scalars.weight[: -len(step.turned)], step.moved_before)
@@ -172,7 +175,7 @@ def _next(
 
 def _last(
     readout: torch.Tensor,
-    layer: "EquivariantLayer",
+    layer: EquivariantLayer,
     tangents: Tangents | None,
     step: _Step,
     weights: _Weights,
@@ -208,13 +211,13 @@ def _last(
     return moved
 
 
-def _parts(layer: "EquivariantLayer", messages: torch.Tensor) -> tuple[torch.Tensor, ...]:
+def _parts(layer: EquivariantLayer, messages: torch.Tensor) -> tuple[torch.Tensor, ...]:
     """What belongs to w3, w4 and, if chiral, w5 along the first axis of vectors' messages."""
     c0, c1 = layer.product.scalars, layer.product.vectors
     return torch.split(messages, [c0, c1, c1][: 3 if layer.product.chiral else 2])
 
 
-def _direct(layer: "EquivariantLayer", features: Features, weights: _Weights, geometry: _Edges) -> _Direct:
+def _direct(layer: EquivariantLayer, features: Features, weights: _Weights, geometry: _Edges) -> _Direct:
     """Direct parts of the tangents of the mixed messages for a move of the sender."""
     product, unit = layer.product, geometry.unit
     c0, c1 = product.scalars, product.vectors
@@ -267,7 +270,7 @@ def _spread_vectors(direct: _Direct, unit: torch.Tensor) -> torch.Tensor:
 
 
 def _carry_scalars(
-    layer: "EquivariantLayer", tangents: Tangents, weights: _Weights, geometry: _Edges, moved: torch.Tensor
+    layer: EquivariantLayer, tangents: Tangents, weights: _Weights, geometry: _Edges, moved: torch.Tensor
 ) -> None:
     """Add to ``moved`` (hidden, n, D, N) what the features' tangents carry."""
     product = layer.product
@@ -281,7 +284,7 @@ def _carry_scalars(
 
 
 def _carry_vectors(
-    layer: "EquivariantLayer", tangents: Tangents, weights: _Weights, geometry: _Edges, moved: torch.Tensor
+    layer: EquivariantLayer, tangents: Tangents, weights: _Weights, geometry: _Edges, moved: torch.Tensor
 ) -> None:
     """Add to ``moved`` (C1, n, D, 3, N) what the features' tangents carry."""
     product, c0 = layer.product, layer.product.scalars

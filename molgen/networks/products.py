@@ -106,61 +106,75 @@ class ClosedFormProduct(nn.Module):
         return torch.cat(scalars), torch.cat(vectors)
 
 
-class E3nnProduct(nn.Module):
-    """The same product by e3nn's general machinery: the oracle of :class:`ClosedFormProduct`, many times slower.
+class E3nnMessages(nn.Module):
+    """Sums of messages along ``paths`` (l of the feature, of the harmonic, of the message) by e3nn's general machinery.
 
-    Made in double precision; move it with ``.to(dtype)``.
+    ``channels`` are the numbers of features of l = 0, 1, …; weights stand in the order of the paths, messages of each l
+    in the order of their features and harmonics. Made in double precision; move it with ``.to(dtype)``.
     """
 
-    def __init__(self, scalars: int, vectors: int, *, chiral: bool = True) -> None:
+    def __init__(self, channels: tuple[int, ...], paths: list[tuple[int, int, int]]) -> None:
         super().__init__()
         from e3nn import o3
 
-        self.scalars, self.vectors = scalars, vectors
-        blocks = [(scalars, "0e"), (vectors, "0e"), (scalars, "1e"), (vectors, "1e")]
-        paths = [(0, 0, 0), (1, 0, 3), (0, 1, 2), (1, 1, 1)]
-        if chiral:
-            blocks.append((vectors, "1e"))
-            paths.append((1, 1, 4))
-        self.scalars_out = scalars + vectors
-        self.vectors_out = scalars + (2 if chiral else 1) * vectors
-        self._sphere = o3.Irreps("0e + 1e")
+        made = sorted(paths, key=lambda path: (path[2], path[0], path[1]))
+        self._widths = [2 * order + 1 for order in range(len(channels))]
+        self._counts = [sum(channels[path[0]] for path in made if path[2] == order) for order in range(len(channels))]
+        self._sphere = o3.Irreps([(1, (order, 1)) for order in range(len(channels))])
         with _double_precision():
             self._product: Any = o3.TensorProduct(
-                o3.Irreps(f"{scalars}x0e + {vectors}x1e"),
+                o3.Irreps([(count, (order, 1)) for order, count in enumerate(channels)]),
                 self._sphere,
-                o3.Irreps([(count, kind) for count, kind in blocks]),
-                [(*path, "uvu", True) for path in paths],
+                o3.Irreps([(channels[path[0]], (path[2], 1)) for path in made]),
+                [(path[0], path[1], made.index(path), "uvu", True) for path in paths],
                 shared_weights=False,
                 internal_weights=False,
             )
         self.weights = int(self._product.weight_numel)
 
-    def forward(
-        self, features: Features, positions: torch.Tensor, inverse: torch.Tensor, weights: torch.Tensor
-    ) -> Features:
-        """See :class:`EdgeProduct`."""
-        return self.gathered(self.rows(features, positions, weights), positions.shape[-1])
-
-    def rows(self, features: Features, positions: torch.Tensor, weights: torch.Tensor) -> tuple[torch.Tensor, ...]:
+    def rows(
+        self, features: tuple[torch.Tensor, ...], positions: torch.Tensor, weights: torch.Tensor
+    ) -> tuple[torch.Tensor, ...]:
         """e3nn's layout, one row an edge: features of the sender, the edge's harmonics, weights."""
         from e3nn import o3
 
         j, i = _edges(positions.shape[-1])
-        scalars, vectors = features[0].permute(1, 2, 0), features[1].permute(1, 3, 0, 2)
-        senders = torch.cat([scalars[:, j], vectors[:, j].flatten(-2)], -1).flatten(0, 1)
+        # (n, edges, C, 2l + 1) of each l; scalars have no axis of components.
+        sent = [features[0].permute(1, 2, 0)[..., None], *(feature.permute(1, 3, 0, 2) for feature in features[1:])]
+        senders = torch.cat([feature[:, j].flatten(-2) for feature in sent], -1).flatten(0, 1)
         vector = (positions[..., j] - positions[..., i]).transpose(1, 2).flatten(0, 1)
         harmonics = o3.spherical_harmonics(self._sphere, vector, normalize=True, normalization="component")
         return senders, harmonics, weights[:, :, j, i].flatten(1).T.contiguous()
 
-    def gathered(self, rows: tuple[torch.Tensor, ...], particles: int) -> Features:
-        """e3nn's own tensor product of :meth:`rows`, and its sums over j."""
+    def gathered(self, rows: tuple[torch.Tensor, ...], particles: int) -> tuple[torch.Tensor, ...]:
+        """e3nn's own tensor product of :meth:`rows`, and its sums over j: (C', n, N), (C', n, 3, N) and so on."""
         i = _edges(particles)[1]
         messages = self._product(*rows)
         messages = messages.view(-1, len(i), messages.shape[-1])
         summed = messages.new_zeros(len(messages), particles, messages.shape[-1]).index_add_(1, i, messages)
-        scalars, vectors = torch.split(summed, [self.scalars_out, 3 * self.vectors_out], -1)
-        return scalars.permute(2, 0, 1), vectors.view(*vectors.shape[:2], -1, 3).permute(2, 0, 3, 1)
+        sizes = [count * width for count, width in zip(self._counts, self._widths, strict=True)]
+        scalars, *others = torch.split(summed, sizes, -1)
+        parts = [
+            part.view(*part.shape[:2], -1, width).permute(2, 0, 3, 1)
+            for part, width in zip(others, self._widths[1:], strict=True)
+        ]
+        return (scalars.permute(2, 0, 1), *parts)
+
+
+class E3nnProduct(E3nnMessages):
+    """The same product by e3nn: the oracle of :class:`ClosedFormProduct`, many times slower."""
+
+    def __init__(self, scalars: int, vectors: int, *, chiral: bool = True) -> None:
+        paths = [(0, 0, 0), (1, 0, 1), (0, 1, 1), (1, 1, 0), (1, 1, 1)]
+        super().__init__((scalars, vectors), paths[: 5 if chiral else 4])
+        self.scalars_out, self.vectors_out = self._counts
+
+    def forward(
+        self, features: Features, positions: torch.Tensor, inverse: torch.Tensor, weights: torch.Tensor
+    ) -> Features:
+        """See :class:`EdgeProduct`."""
+        scalars, vectors = self.gathered(self.rows(features, positions, weights), positions.shape[-1])
+        return scalars, vectors
 
 
 def _edges(particles: int) -> tuple[torch.Tensor, torch.Tensor]:

@@ -13,9 +13,9 @@ ALIKE = ((0,) * 5,) * 5
 SMALL = EquivariantSettings(layers=3, scalars=8, vectors=4, radial=8, hidden=8)
 
 
-def network(chiral: bool = True) -> InvariantNetwork:
+def network(chiral: bool = True, tensors: int = 0) -> InvariantNetwork:
     torch.manual_seed(1)
-    made = InvariantNetwork(KINDS, ALIKE, SMALL.model_copy(update={"chiral": chiral})).double()
+    made = InvariantNetwork(KINDS, ALIKE, SMALL.model_copy(update={"chiral": chiral, "tensors": tensors})).double()
     torch.nn.init.normal_(made.readout.weight)
     return made
 
@@ -24,9 +24,10 @@ def inputs(n: int = 6) -> torch.Tensor:
     return torch.randn(n, 5, 3, generator=torch.Generator().manual_seed(4), dtype=torch.float64)
 
 
+@pytest.mark.parametrize("tensors", [0, 3])
 @pytest.mark.parametrize("chiral", [True, False])
-def test_rotation_translation_permutation_and_mirror(chiral: bool) -> None:
-    made, x = network(chiral), inputs()
+def test_rotation_translation_permutation_and_mirror(chiral: bool, tensors: int) -> None:
+    made, x = network(chiral, tensors), inputs()
     out = made(x)
     assert out.shape == (6,)
     assert out.std() > 1e-2

@@ -10,12 +10,12 @@ MEDIUM = EquivariantSettings(scalars=12, vectors=6, radial=10, hidden=12)
 
 
 def network(
-    particles: int, *, molecule: bool, chiral: bool, conditions: int = 0, layers: int = 3
+    particles: int, *, molecule: bool, chiral: bool, conditions: int = 0, layers: int = 3, tensors: int = 0
 ) -> EquivariantNetwork:
     torch.manual_seed(3)
     kinds = tuple(k if molecule else 0 for k in range(particles))
     pairs = tuple(tuple(min(abs(i - j), 4) if molecule else 0 for j in range(particles)) for i in range(particles))
-    settings = MEDIUM.model_copy(update={"chiral": chiral, "layers": layers})
+    settings = MEDIUM.model_copy(update={"chiral": chiral, "layers": layers, "tensors": tensors})
     made = EquivariantNetwork(kinds, pairs, settings, conditions)
     torch.nn.init.normal_(made.readout.weight)
     made.scale.fill_(0.6)

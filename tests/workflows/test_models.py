@@ -377,3 +377,26 @@ def test_frames_of_other_temperatures_are_refused_where_they_cannot_be_used(tmp_
         train(well, files, tmp_path / "out")
     assert "--model flow-matching" in caught.value.hint
     assert not (tmp_path / "out").exists()
+
+
+# --- networks with tensors -------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["flow-matching", "diffusion"])
+def test_tensors_are_a_setting_from_training_to_weights(name: str, tmp_path: Path) -> None:
+    """Particles in a plane, whose Jacobian is the restriction of that in space: the audit recomputes log q of draws."""
+    sizes = ("layers=2", "scalars=6", "vectors=4", "radial=6", "hidden=6", "tensors=2")
+    network = [f"flow.network.{size}" for size in sizes]
+    model = trained(tmp_path, name, *network, "steps=6", "check_draws=10", "rate=0.02", "flow.steps=3")
+    loaded = load_model(model).model
+    assert loaded.settings.network.tensors == 2  # type: ignore[attr-defined]
+    sample(model, tmp_path / "ensemble", n=30, seed=2)
+    (rows,) = EnsembleReader(tmp_path / "ensemble" / "ensemble.h5").chunks(100)
+    assert rows.log_q is not None
+    again = loaded.log_prob(torch.as_tensor(rows.positions)).numpy()
+    assert np.abs(again - rows.log_q).max() < 1e-3
+    settings = ReweightSettings(audit_rows=8, bootstrap_repeats=20, distances={"enabled": False})
+    record = reweight(tmp_path / "ensemble", tmp_path / "result", settings=settings, seed=1, allow_refused=True).record
+    checks = {check["name"]: check for check in record["audit"]["checks"]}
+    assert checks["log_q"]["passed"]
+    assert record["audit"]["passed"]
