@@ -27,7 +27,7 @@ from molgen.coordinates.cartesian import CartesianChart
 from molgen.errors import UsageError
 from molgen.models.base import DrawOptions, Draws
 from molgen.models.hutchinson import noisy_change
-from molgen.models.runge_kutta import TABLEAUX, inverse_step, step, step_with_determinant
+from molgen.models.runge_kutta import TABLEAUX, inverse_step, newton_inverse_step, step, step_with_determinant
 from molgen.models.schedule import time_grid
 from molgen.models.temperature import ROUNDING_K, TemperatureRange, only_at
 from molgen.models.threads import one_thread
@@ -193,7 +193,12 @@ class ContinuousFlow(nn.Module):
         """Noise (n, N, D) of standard coordinates (n, N, D); ``nan`` where a step could not be inverted."""
         y = x.flatten(1)
         for start, stop in reversed(list(pairwise(self._grid))):
-            y, found = inverse_step(self._flat, y, start, stop - start, self._tableau, tolerance=PRECISION[self.dtype])
+            end, h, tolerance = y, stop - start, PRECISION[self.dtype]
+            y, found = inverse_step(self._flat, end, start, h, self._tableau, tolerance=tolerance)
+            if not bool(found.all()):
+                y[~found], found[~found] = newton_inverse_step(
+                    self._flat_jacobian, end[~found], start, h, self._tableau, tolerance=tolerance
+                )
             y = torch.where(found[:, None], y, torch.nan)
         return y.reshape(x.shape)
 

@@ -50,6 +50,15 @@ def step_with_determinant(
 
     ``nan`` where the determinant is not positive: there the step turns space over and is no invertible map.
     """
+    y, jacobian = step_with_jacobian(field, x, t, h, tableau)
+    sign, log_determinant = _log_determinant(jacobian)
+    return y, torch.where(sign > 0, log_determinant, torch.nan)
+
+
+def step_with_jacobian(
+    field: FieldWithJacobian, x: torch.Tensor, t: float, h: float, tableau: Tableau
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """The point (n, d) one step from ``x`` (n, d) and dy/dx (n, d, d)."""
     eye = torch.eye(x.shape[1], dtype=x.dtype, device=x.device)
     slopes: list[torch.Tensor] = []
     jacobians: list[torch.Tensor] = []
@@ -60,8 +69,7 @@ def step_with_determinant(
         slopes.append(slope)
         jacobians.append(jacobian + h * (jacobian @ sum(a * k for a, k in before)) if before else jacobian)
     total = eye + h * sum(b * k for b, k in zip(tableau.b, jacobians, strict=True) if b)
-    sign, log_determinant = _log_determinant(total)
-    return _moved(x, h, tableau.b, slopes), torch.where(sign > 0, log_determinant, torch.nan)
+    return _moved(x, h, tableau.b, slopes), total
 
 
 def _log_determinant(matrix: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
@@ -96,6 +104,52 @@ def inverse_step(
         last_x, last_residual = current[left], residual[left]
         open_rows, current = open_rows[left], mixed[left]
     return x, found
+
+
+def newton_inverse_step(
+    field: FieldWithJacobian,
+    y: torch.Tensor,
+    t: float,
+    h: float,
+    tableau: Tableau,
+    *,
+    tolerance: float,
+    rounds: int = 30,
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """As :func:`inverse_step`, for the few points where its iteration does not converge; a Jacobian a round.
+
+    Newton's steps from y, halved while they do not bring step(x) nearer to y: where the field is steeper than a step
+    is short, the fixed point repels and is found all the same. Found are only points with dy/dx of positive
+    determinant.
+    """
+    x, found = y.clone(), torch.zeros(len(y), dtype=torch.bool, device=y.device)
+    rows = torch.nonzero(torch.isfinite(y).all(1))[:, 0]
+    current, share = y[rows], torch.ones(len(rows), dtype=y.dtype, device=y.device)
+    away, jacobian = _residual(field, current, y[rows], t, h, tableau)
+    for _ in range(rounds):
+        sign, _ = _log_determinant(jacobian)
+        done = away.abs().amax(1) <= tolerance
+        x[rows], found[rows] = current, done & (sign > 0)
+        left = ~done & (sign != 0)
+        if not bool(left.any()):
+            break
+        rows, current, away, jacobian, share = rows[left], current[left], away[left], jacobian[left], share[left]
+        tried = current + share[:, None] * torch.linalg.solve(jacobian, away)
+        new_away, new_jacobian = _residual(field, tried, y[rows], t, h, tableau)
+        # A comparison with a number that is none is False: such a step is halved too.
+        nearer = new_away.norm(dim=1) < away.norm(dim=1)
+        current, away = torch.where(nearer[:, None], tried, current), torch.where(nearer[:, None], new_away, away)
+        jacobian = torch.where(nearer[:, None, None], new_jacobian, jacobian)
+        share = torch.where(nearer, (2.0 * share).clamp_max(1.0), 0.5 * share)
+    return x, found
+
+
+def _residual(
+    field: FieldWithJacobian, x: torch.Tensor, y: torch.Tensor, t: float, h: float, tableau: Tableau
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """y - step(x) (n, d) and the step's Jacobian (n, d, d)."""
+    reached, jacobian = step_with_jacobian(field, x, t, h, tableau)
+    return y - reached, jacobian
 
 
 def _mixed(

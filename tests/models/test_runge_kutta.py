@@ -3,7 +3,7 @@ import math
 import pytest
 import torch
 
-from molgen.models.runge_kutta import TABLEAUX, inverse_step, step, step_with_determinant
+from molgen.models.runge_kutta import TABLEAUX, inverse_step, newton_inverse_step, step, step_with_determinant
 
 A = torch.tensor([[0.3, -1.1, 0.2], [0.7, -0.4, 0.0], [0.1, 0.5, 0.2]], dtype=torch.float64)
 
@@ -77,3 +77,27 @@ def test_a_row_that_cannot_be_inverted_says_so_and_leaves_the_others_alone(x: to
     back, found = inverse_step(curved, y, 0.0, 0.3, TABLEAUX["rk4"], tolerance=1e-12)
     assert found.tolist() == [True, True, False, True, True]
     assert (back - x)[found].abs().max() < 1e-11
+
+
+def steep(x: torch.Tensor, t: torch.Tensor) -> torch.Tensor:
+    return 6.0 * torch.tanh(x.roll(1, 1)) + 4.0 * x
+
+
+def test_newton_inverts_steps_whose_fixed_point_repels(x: torch.Tensor) -> None:
+    y = step(steep, x, 0.0, 0.3, TABLEAUX["midpoint"])
+    _, found = inverse_step(steep, y, 0.0, 0.3, TABLEAUX["midpoint"], tolerance=1e-12)
+    assert not found.all()
+    y[1] = torch.nan
+    back, found = newton_inverse_step(with_jacobian(steep), y, 0.0, 0.3, TABLEAUX["midpoint"], tolerance=1e-11)
+    assert found.tolist() == [True, False, True, True, True]
+    assert (back - x)[found].abs().max() < 1e-10
+
+
+def test_newton_finds_no_point_where_the_step_turns_space_over() -> None:
+    def parabola(x: torch.Tensor, t: torch.Tensor) -> torch.Tensor:
+        return x**2  # one step of length 1: x + x², at least -1/4, from x < -1/2 turned over
+
+    y = torch.tensor([[2.0], [-1.0]], dtype=torch.float64)
+    back, found = newton_inverse_step(with_jacobian(parabola), y, 0.0, 1.0, TABLEAUX["euler"], tolerance=1e-12)
+    assert found.tolist() == [True, False]
+    assert float(back[0, 0]) == pytest.approx(1.0, abs=1e-12)
