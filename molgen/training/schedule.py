@@ -8,7 +8,7 @@ from molgen.training.settings import RefineSettings
 MODE_SEEKING = ("reverse", "log_variance")
 """Objectives that can empty a state, in the order in which the guard switches them off."""
 RISE = 0.2
-"""Share of the stage over which mode-seeking objectives rise to their weights: what the frames left wrong comes first."""
+"""Share of the stage over which mode-seeking objectives rise to their weights: the frames' own mistakes come first."""
 FIRST = 0.1
 """Share of its weight with which a mode-seeking objective begins."""
 WARMUP_ROUNDS = 4

@@ -19,7 +19,7 @@ class _Weights(Settings):
 
 
 class LearnWeights(_Weights):
-    """What the first stage makes smaller on the frames: the forward divergence by its path gradient and by likelihood."""
+    """What the first stage makes smaller on the frames: KL(p || q) by its path gradient and by likelihood."""
 
     forward: NonNegativeFloat = 1.0
     likelihood: NonNegativeFloat = 0.3
@@ -28,9 +28,9 @@ class LearnWeights(_Weights):
 class RefineWeights(_Weights):
     """What refining makes smaller, see :mod:`molgen.training.objectives`.
 
-    ``frames`` is the forward divergence on frames of dynamics, ``forward`` and ``likelihood`` that on fresh draws weighted
-    by p/q. ``reverse`` (on fresh draws) and ``log_variance`` (on frames and on fresh draws) seek modes: the guard switches
-    them off if a state gets lost.
+    ``frames`` is the forward divergence on frames of dynamics, ``forward`` and ``likelihood`` that on fresh draws
+    weighted by p/q. ``reverse`` (on fresh draws) and ``log_variance`` (on frames and on fresh draws) seek modes: the
+    guard switches them off if a state gets lost.
     """
 
     frames: NonNegativeFloat = 1.0
