@@ -160,9 +160,8 @@ def evidence_error(
 class StateGuard:
     """What the guard found for one state; evidences are ln Z_s, shares are fractions of draws and of weight.
 
-    ``error_kt`` is the standard error of the difference between the two evidences, ``effective_draws`` Kish's number for
-    the draws in the state. A ``negligible`` state was found
-    and not declared, and is too rare to be asked for.
+    ``error_kt`` is the standard error of the difference between the two evidences, ``effective_draws`` Kish's number
+    for the draws in the state. A ``negligible`` state was found and not declared, and is too rare to be asked for.
     """
 
     name: str

@@ -13,9 +13,9 @@ With z = f(x) ↔ ``flow.pull`` and x = g(z) ↔ ``flow.push`` both divergences 
     h(z) = \log p(g(z)) - \log q(g(z)),
 
 because at fixed x = g(f(x)) the reverse one's sample moves by
-:math:`\partial_\theta g = -\nabla g\,\partial_\theta f`. They differ in the distribution of the rows alone. So every objective is a pure function that gives the rows of a
-batch two numbers each, those of :class:`Coefficients`, and the step's loss is their weighted sum: one pull, and at most
-one push, whatever the number of objectives.
+:math:`\partial_\theta g = -\nabla g\,\partial_\theta f`. They differ in the distribution of the rows alone. So every
+objective is a pure function that gives the rows of a batch two numbers each, those of :class:`Coefficients`, and the
+step's loss is their weighted sum: one pull, and at most one push, whatever the number of objectives.
 """
 
 from collections.abc import Callable, Iterator, Mapping
