@@ -45,13 +45,9 @@ def settings_of(case: str, given: argparse.Namespace) -> list[str]:
     learn, rounds = given.learn_steps, given.rounds
     if case == "learn":
         learn, rounds = learn + rounds * given.steps, 0
-    common = [
-        f"learn.steps={learn}",
-        "learn.patience=1000000",
-        f"refine.rounds={rounds}",
-        f"refine.steps={given.steps}",
-    ]
-    fresh = [f"refine.draws={given.draws}", "refine.pieces=1", f"refine.guard_every={max(1, given.rounds // 2)}"]
+    common = [f"learn.steps={learn}", "learn.patience=1000000", f"refine.rounds={rounds}"]
+    fresh = [f"refine.steps={given.steps}", f"refine.draws={given.draws}", "refine.pieces=1"]
+    fresh.append(f"refine.guard_every={max(1, given.rounds // 2)}")
     return [*common, *fresh, f"guard_draws={given.guard_draws}", *CASES[case][1]]
 
 
@@ -63,21 +59,13 @@ def run(given: argparse.Namespace, case: str, seed: int) -> dict[str, Any]:
 
     system = load_system(SYSTEM)
     home = given.output / f"{case}-{seed}"
-    explored = workflows.simulate(
-        system,
-        given.output / f"md-{seed}",
-        mode="explore",
-        time_ps=given.time_ps,
-        seed=child_seed(seed, "simulate", bits=31),
-        workers=1,
-    )
+    data = frames(given, system, seed)
     trained = workflows.train(
         system,
-        [explored.directory],
+        [data],
         home / "model",
         settings=workflows.TrainingSettings().with_overrides(settings_of(case, given)),
         seed=child_seed(seed, "train", bits=31),
-        platform=explored.platform,
     )
     drawn = workflows.sample(trained.directory, home / "ensemble", n=given.n, seed=child_seed(seed, "sample", bits=31))
     weighed = workflows.reweight(
@@ -85,7 +73,6 @@ def run(given: argparse.Namespace, case: str, seed: int) -> dict[str, Any]:
         home / "result",
         settings=workflows.ReweightSettings().with_overrides(REWEIGHT),
         seed=child_seed(seed, "reweight", bits=31),
-        platform=explored.platform,
         allow_refused=True,
     ).record
     return {
@@ -100,6 +87,19 @@ def run(given: argparse.Namespace, case: str, seed: int) -> dict[str, Any]:
         "choice": trained.choice,
         "notes": list(trained.notes),
     }
+
+
+def frames(given: argparse.Namespace, system: Any, seed: int) -> Path:
+    """The run directory of a seed's exploring dynamics: given, or made here once."""
+    from molgen import workflows
+    from molgen.seeds import child_seed
+
+    if given.data:
+        return Path(given.data[seed - 1])
+    home = given.output / f"md-{seed}"
+    begin = child_seed(seed, "simulate", bits=31)
+    workflows.simulate(system, home, mode="explore", time_ps=given.time_ps, seed=begin, workers=1)
+    return Path(home)
 
 
 def errors(row: dict[str, Any], reference: dict[str, Any]) -> dict[str, float]:
@@ -122,7 +122,7 @@ def table(work: Path) -> None:
     found = [json.loads(path.read_text()) for path in sorted((work / "rows").glob("*.json"))]
     print(
         f"| case | seeds | raw ESS | trimmed | k̂ | draws' worth in {RARE} | ln p/p_ref of {RARE} "
-        "| largest error of a population (percentage points) | energies of training | verdicts, and what was switched off |"
+        "| largest error of a population (points) | energies of training | verdicts, what the guard did |"
     )
     print("| --- " * 10 + "|")
     for case, (words, _) in CASES.items():
@@ -165,6 +165,7 @@ def main() -> None:
         command.add_argument("-o", "--output", type=Path, required=True)
     runs.add_argument("--seeds", type=int, default=3)
     runs.add_argument("--only", action="append", choices=list(CASES))
+    runs.add_argument("--data", type=Path, action="append", help="exploring dynamics made before, once a seed")
     runs.add_argument("--time-ps", type=float, default=4000.0, help="exploring dynamics of each seed")
     runs.add_argument("--learn-steps", type=int, default=300)
     runs.add_argument("--rounds", type=int, default=24)
