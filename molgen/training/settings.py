@@ -93,12 +93,16 @@ class StateSettings(Settings):
 
 
 class TrainingSettings(Settings):
-    """Everything ``molgen train --model spline`` can be told; ``guard_draws`` fresh draws check every state."""
+    """Everything ``molgen train --model spline`` can be told; ``guard_draws`` fresh draws check every state.
+
+    A state with the share s of the frames makes up s**balance of the frames in a batch.
+    """
 
     flow: SplineFlowSettings = SplineFlowSettings()
     learn: LearnSettings = LearnSettings()
     refine: RefineSettings = RefineSettings()
     states: StateSettings = StateSettings()
+    balance: float = Field(default=1.0, ge=0.0, le=1.0)
     guard_draws: PositiveInt = 4096
     check_every: PositiveInt = 100
     torch_threads: PositiveInt = 1

@@ -2,12 +2,15 @@
 
 from pathlib import Path
 
+import numpy as np
 import torch
 
+from molgen.arrays import IntArray
 from molgen.interruption import Interruption
 from molgen.models.spline_flow import SplineFlow
 from molgen.progress import Progress, ProgressEvent
 from molgen.seeds import child_seed
+from molgen.training.balance import FrameChoice
 from molgen.training.checkpoint import read_checkpoint
 from molgen.training.fresh import FreshDraws
 from molgen.training.guard import Guard, GuardReport
@@ -29,7 +32,8 @@ IMPROVEMENT = 0.01
 
 
 class Trainer:
-    """Trains ``flow`` in place; ``frames`` and ``validation`` are labelled frames, ``guard`` knows the states.
+    """Trains ``flow`` in place; ``frames`` and ``validation`` are labelled frames, ``guard`` knows the states;
+    ``states`` (n,) are those of ``frames``.
 
     The result depends on settings, frames and seed alone unless ``limit_s`` ends a stage. :meth:`run` takes up a
     checkpoint in ``directory`` if there is one.
@@ -44,6 +48,7 @@ class Trainer:
         settings: TrainingSettings,
         *,
         seed: int,
+        states: IntArray | None = None,
         directory: Path,
         limit_s: float | None,
         progress: Progress,
@@ -53,6 +58,8 @@ class Trainer:
         self.settings, self.seed, self.directory = settings, seed, directory
         self.limit_s, self.progress = limit_s, progress
         self.record = TrainingRecord()
+        none = np.full(len(frames), -1)
+        self._choice = FrameChoice(none if states is None else states, settings.balance)
         self._fresh = FreshDraws(flow, guard.energy, settings.refine)
         self._safe: list[torch.Tensor] = []
         self._keeper = Keeper(
@@ -94,7 +101,7 @@ class Trainer:
         pace = Pace(options.steps, limit, record.seconds.get("learn", 0.0))
         while (fraction := pace.fraction(record.step)) < 1.0 and record.stale < options.patience:
             generator = torch.Generator().manual_seed(child_seed(self.seed, "learn", record.step))
-            index = torch.randint(0, len(self.frames), (options.batch,), generator=generator)
+            index = self._choice.rows(options.batch, generator)
             loss = total_loss(self.flow, self.frames.rows(index), options.weights.model_dump())
             rate = min(1.0, (record.step + 1) / options.warmup) * (1.0 - (1.0 - options.final_rate) * fraction)
             self._keeper.count(self.record, optimisation.step(loss, rate))
@@ -215,7 +222,7 @@ class Trainer:
         on_frames, on_draws = schedule.on_frames(fraction), schedule.on_draws(fraction)
         for k in range(options.steps):
             generator = torch.Generator().manual_seed(child_seed(self.seed, "refine", self.record.step, k))
-            rows = torch.randint(0, len(self.frames), (half,), generator=generator)
+            rows = self._choice.rows(half, generator)
             parts = []
             if any(on_frames.values()):
                 parts.append(total_loss(self.flow, self.frames.rows(rows), on_frames))
