@@ -28,7 +28,7 @@ CASES: dict[str, tuple[str, list[str]]] = {
     "reverse": ("refined, with 0.3 of the reverse divergence", ["refine.weights.reverse=0.3"]),
     "log-variance": ("refined, with 0.1 of the log-variance", ["refine.weights.log_variance=0.1"]),
     "reverse-only": ("refined by the reverse divergence alone", [*ALONE, "refine.weights.reverse=1"]),
-    "log-variance-only": ("refined by the log-variance alone", [*ALONE, "refine.weights.log_variance=1"]),
+    "balance": ("rare states more often among the frames of a batch", ["balance=0.5"]),
     "no-likelihood": ("no likelihood in either stage", ["learn.weights.likelihood=0", "refine.weights.likelihood=0"]),
     "likelihood-only": (
         "no path gradient in either stage",
@@ -167,8 +167,8 @@ def main() -> None:
     runs.add_argument("--only", action="append", choices=list(CASES))
     runs.add_argument("--data", type=Path, action="append", help="exploring dynamics made before, once a seed")
     runs.add_argument("--time-ps", type=float, default=4000.0, help="exploring dynamics of each seed")
-    runs.add_argument("--learn-steps", type=int, default=300)
-    runs.add_argument("--rounds", type=int, default=24)
+    runs.add_argument("--learn-steps", type=int, default=250)
+    runs.add_argument("--rounds", type=int, default=20)
     runs.add_argument("--steps", type=int, default=8)
     runs.add_argument("--draws", type=int, default=2048)
     runs.add_argument("--guard-draws", type=int, default=4096)

@@ -203,16 +203,19 @@ class Trainer:
         """Say in the record why the kept parameters were kept."""
         record = self.record
         kept, states = record.kept, [state for state in record.states if not state["negligible"]]
-        text = f"Kept the model after round {kept['round']} of {record.step}"
-        text += (
-            f": {self.settings.guard_draws} fresh draws without their heaviest 0.2 % are worth {kept['trimmed']:.0%}"
+        draws = self.settings.guard_draws
+        text = (
+            f"Kept the model after round {kept['round']} of {record.step}" if kept["round"] else "Kept what was learned"
         )
+        text += f": {draws} fresh draws without their heaviest 0.2 % are worth {kept['trimmed']:.0%}"
         text += f" ({kept['first']:.0%} before energy training)." if kept["round"] else "."
         if kept["round"] < record.step:
             text += " Later ones lost a state or were worse by more than a tenth."
         if states:
             thin = min(states, key=lambda state: state["effective_draws"])
-            text += f" Fewest in {thin['name']}: {thin['n_draws']} draws, worth {thin['effective_draws']:.0f}."
+            worth = max(thin["effective_draws"], 1.0)
+            text += f" Fewest in {thin['name']}: {thin['n_draws']} draws worth {worth:.0f}, so that 100 there take"
+            text += f" about {100.0 * draws / worth:,.0f}."
         record.choice = text
 
     def _train_round(self, optimisation: Optimisation, fraction: float) -> None:
