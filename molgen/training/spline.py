@@ -45,7 +45,7 @@ class SplineTraining:
         """See :class:`molgen.training.task.ModelTraining`."""
         assert isinstance(model, SplineFlow)
         refine = settings.refine
-        checks = (refine.rounds // refine.guard_every + 2) * settings.guard_draws
+        checks = (refine.rounds // refine.guard_every + 3) * settings.guard_draws
         numbers = model.chart.dimension
         return {
             "steps": settings.learn.steps + refine.rounds * refine.steps,
