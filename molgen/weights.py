@@ -160,8 +160,8 @@ def evidence_error(
 class StateGuard:
     """What the guard found for one state; evidences are ln Z_s, shares are fractions of draws and of weight.
 
-    ``error_kt`` is the standard error of the difference between the two evidences. A ``negligible`` state was found
-    and not declared, and is too rare to be asked for.
+    ``error_kt`` is the standard error of the difference between the two evidences, ``effective_draws`` Kish's number
+    for the draws in the state. A ``negligible`` state was found and not declared, and is too rare to be asked for.
     """
 
     name: str
@@ -175,6 +175,7 @@ class StateGuard:
     reason: str
     error_kt: float = 0.0
     negligible: bool = False
+    effective_draws: float = 0.0
 
     def is_negligible(self, least: float) -> bool:
         """Whether the state is known to hold less than ``least`` of the target, by draws and by frames.
@@ -203,6 +204,7 @@ class StateGuard:
         record: dict[str, float | int | bool | str | None] = {"name": self.name}
         record.update({key: value if math.isfinite(value) else None for key, value in numbers.items()})
         record.update({"n_draws": self.n_draws, "n_frames": self.n_frames, "passed": self.passed})
+        record["effective_draws"] = round(self.effective_draws, 1)
         record["negligible"] = self.negligible
         record["reason"] = self.reason
         return record
@@ -257,6 +259,7 @@ def guard_states(
                 passed=not reason,
                 reason=reason,
                 error_kt=error,
+                effective_draws=effective_count(np.where(np.asarray(labels) == state, masked(log_weight), -np.inf)),
             )
         )
     return tuple(guards)

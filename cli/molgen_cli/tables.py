@@ -63,7 +63,7 @@ def print_figures(command: str, result: Mapping[str, Any], directory: Path) -> N
     if result.get("rounds"):
         console.print(_rounds(result["rounds"]))
     for key, value in result.items():
-        plain = isinstance(value, (str, int, float)) or key == "evaluations"
+        plain = (isinstance(value, (str, int, float)) and value != "") or key == "evaluations"
         if plain or (value and key in ("notes", "annealing")):
             print_entry(console, key, value)
     if "state_conditions" in result:

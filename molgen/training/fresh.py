@@ -5,7 +5,7 @@ import torch
 from molgen.energies.base import Energy
 from molgen.errors import PartialError
 from molgen.models.spline_flow import SplineFlow
-from molgen.training.labelled import LabelledFrames, pulled_back
+from molgen.training.labelled import DrawnFrames, pulled_back
 from molgen.training.settings import RefineSettings
 from molgen.weights import kish_ess
 
@@ -19,7 +19,7 @@ class FreshDraws:
 
     def __init__(self, flow: SplineFlow, energy: Energy, settings: RefineSettings) -> None:
         self._flow, self._energy, self._settings = flow, energy, settings
-        self._rounds: list[LabelledFrames] = []
+        self._rounds: list[DrawnFrames] = []
 
     def draw(self, seed: int) -> None:
         """Draw and label one round (one evaluation of energy and forces a draw), drop the oldest.
@@ -27,10 +27,10 @@ class FreshDraws:
         A poor model is asked for more: a round goes on until its weights are worth enough (:class:`RefineSettings`).
         """
         generator = torch.Generator().manual_seed(seed)
-        pieces: list[LabelledFrames] = []
+        pieces: list[DrawnFrames] = []
         while len(pieces) < self._settings.pieces:
             pieces.append(self._piece(generator))
-            drawn = LabelledFrames.concatenate(pieces)
+            drawn = DrawnFrames.concatenate(pieces)
             kept = torch.isfinite(drawn.log_weight)
             if not bool(kept.any()):
                 continue
@@ -45,7 +45,7 @@ class FreshDraws:
                 "Learn longer from the frames (--set learn.steps=...), or from them alone (--set refine.rounds=0).",
             )
 
-    def _piece(self, generator: torch.Generator) -> LabelledFrames:
+    def _piece(self, generator: torch.Generator) -> DrawnFrames:
         """``settings.draws`` draws with the logarithm of p/q as their weight, -inf outside the domain."""
         z_t, z_r = self._flow.draw_latent(self._settings.draws, generator)
         with torch.no_grad():
@@ -55,12 +55,17 @@ class FreshDraws:
         reduced, gradient = self._energy.reduced_and_gradient(frames.numpy(), purpose="training")
         labelled = pulled_back(self._flow, t, r, frames, torch.as_tensor(reduced), torch.as_tensor(gradient))
         inside &= self._flow.in_domain(frames)
-        return labelled.weighted(torch.where(inside, -labelled.potential - log_q, -torch.inf))
+        log_weight = torch.where(inside, -labelled.potential - log_q, -torch.inf)
+        return DrawnFrames(**{**vars(labelled), "log_weight": log_weight}, log_q=log_q)
 
-    def batch(self, rows: int, generator: torch.Generator) -> LabelledFrames:
+    def batch(self, rows: int, generator: torch.Generator) -> DrawnFrames:
         """``rows`` rows drawn uniformly from the rounds kept, with their weights."""
-        pool = LabelledFrames.concatenate(self._rounds)
+        pool = DrawnFrames.concatenate(self._rounds)
         return pool.rows(torch.randint(0, len(pool), (rows,), generator=generator))
+
+    def forget(self) -> None:
+        """Drop all rounds."""
+        self._rounds = []
 
     def state(self) -> dict[str, torch.Tensor]:
         """The rounds as named tensors."""
@@ -69,8 +74,8 @@ class FreshDraws:
     def load(self, tensors: dict[str, torch.Tensor]) -> None:
         """Take up a :meth:`state`."""
         count = len({name.split(".")[1] for name in tensors if name.startswith("fresh.")})
-        names = ("t", "r", "slope_t", "slope_r", "potential", "log_weight")
-        self._rounds = [LabelledFrames(*(tensors[f"fresh.{k}.{n}"] for n in names)) for k in range(count)]
+        names = ("t", "r", "slope_t", "slope_r", "potential", "log_weight", "log_q")
+        self._rounds = [DrawnFrames(*(tensors[f"fresh.{k}.{n}"] for n in names)) for k in range(count)]
 
 
 def _clipped(log_weight: torch.Tensor, kept: torch.Tensor, quantile: float) -> torch.Tensor:

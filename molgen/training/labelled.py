@@ -62,6 +62,16 @@ class LabelledFrames:
         return self.t, self.r, self.slope_t, self.slope_r, self.potential, self.log_weight
 
 
+@dataclass(frozen=True)
+class DrawnFrames(LabelledFrames):
+    """Draws of a flow with ``log_q`` (n,), their log-density in standard coordinates under the flow that drew them."""
+
+    log_q: torch.Tensor
+
+    def _columns(self) -> tuple[torch.Tensor, ...]:
+        return *super()._columns(), self.log_q
+
+
 def label_frames(flow: SplineFlow, positions: FloatArray, energy: Energy) -> LabelledFrames:
     """Standard coordinates, potential and slopes of frames (n, N, D); one energy-and-force evaluation each.
 

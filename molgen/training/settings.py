@@ -1,9 +1,43 @@
 """Settings of training."""
 
-from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
+from typing import Self
+
+from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
 
 from molgen.models.spline_flow import SplineFlowSettings
 from molgen.settings import Settings
+
+
+class _Weights(Settings):
+    """Weights of objectives, which must not all be zero."""
+
+    @model_validator(mode="after")
+    def _asks_for_something(self) -> Self:
+        if not any(self.model_dump().values()):
+            raise ValueError("Give at least one objective a weight.")
+        return self
+
+
+class LearnWeights(_Weights):
+    """What the first stage makes smaller on the frames: KL(p || q) by its path gradient and by likelihood."""
+
+    forward: NonNegativeFloat = 1.0
+    likelihood: NonNegativeFloat = 0.3
+
+
+class RefineWeights(_Weights):
+    """What refining makes smaller, see :mod:`molgen.training.objectives`.
+
+    ``frames`` is the forward divergence on frames of dynamics, ``forward`` and ``likelihood`` that on fresh draws
+    weighted by p/q. ``reverse`` (on fresh draws) and ``log_variance`` (on frames and on fresh draws) seek modes: the
+    guard switches them off if a state gets lost.
+    """
+
+    frames: NonNegativeFloat = 1.0
+    forward: NonNegativeFloat = 1.0
+    likelihood: NonNegativeFloat = 0.3
+    reverse: NonNegativeFloat = 0.0
+    log_variance: NonNegativeFloat = 0.0
 
 
 class LearnSettings(Settings):
@@ -17,7 +51,7 @@ class LearnSettings(Settings):
     rate: PositiveFloat = 1e-3
     final_rate: PositiveFloat = 0.1
     warmup: PositiveInt = 30
-    likelihood_share: PositiveFloat = 0.3
+    weights: LearnWeights = LearnWeights()
     average: float = Field(default=0.998, gt=0.0, lt=1.0)
     max_frames: PositiveInt = 100_000
     validation_fraction: float = Field(default=0.1, gt=0.0, lt=1.0)
@@ -40,7 +74,7 @@ class RefineSettings(Settings):
     keep: PositiveInt = 8
     batch: PositiveInt = 512
     rate: PositiveFloat = 7e-4
-    likelihood_share: NonNegativeFloat = 0.3
+    weights: RefineWeights = RefineWeights()
     clip: float = Field(default=0.99, gt=0.0, lt=1.0)
     guard_every: PositiveInt = 25
     average: float = Field(default=0.995, gt=0.0, lt=1.0)
@@ -59,12 +93,16 @@ class StateSettings(Settings):
 
 
 class TrainingSettings(Settings):
-    """Everything ``molgen train --model spline`` can be told; ``guard_draws`` fresh draws check every state."""
+    """Everything ``molgen train --model spline`` can be told; ``guard_draws`` fresh draws check every state.
+
+    A state with the share s of the frames makes up s**balance of the frames in a batch.
+    """
 
     flow: SplineFlowSettings = SplineFlowSettings()
     learn: LearnSettings = LearnSettings()
     refine: RefineSettings = RefineSettings()
     states: StateSettings = StateSettings()
+    balance: float = Field(default=1.0, ge=0.0, le=1.0)
     guard_draws: PositiveInt = 4096
     check_every: PositiveInt = 100
     torch_threads: PositiveInt = 1

@@ -6,11 +6,11 @@ from typing import Any
 import numpy as np
 import torch
 
-from molgen.arrays import FloatArray
+from molgen.arrays import FloatArray, IntArray
 from molgen.errors import InputError
 from molgen.models.base import SavedModel
 from molgen.models.spline_flow import SplineFlow
-from molgen.observables.states import build_states
+from molgen.observables.states import StateSet, build_states
 from molgen.progress import ProgressEvent
 from molgen.systems.system import System
 from molgen.training.guard import Guard, guard_rows, states_of_frames
@@ -45,7 +45,7 @@ class SplineTraining:
         """See :class:`molgen.training.task.ModelTraining`."""
         assert isinstance(model, SplineFlow)
         refine = settings.refine
-        checks = (refine.rounds // refine.guard_every + 2) * settings.guard_draws
+        checks = (refine.rounds // refine.guard_every + 3) * settings.guard_draws
         numbers = model.chart.dimension
         return {
             "steps": settings.learn.steps + refine.rounds * refine.steps,
@@ -58,13 +58,16 @@ class SplineTraining:
         assert isinstance(model, SplineFlow)
         positions = np.asarray(task.frames.positions, dtype=np.float64)
         labelled = self._label(model, task, positions)
+        states = build_states(task.system)
+        found = states_of_frames(task.system, states, positions)
         trainer = Trainer(
             model,
             labelled.rows(torch.as_tensor(task.rows)),
             labelled.rows(torch.as_tensor(task.held_out)),
-            self._guard(task, positions, labelled),
+            self._guard(task, states, found, labelled),
             task.settings,
             seed=task.seed,
+            states=found[task.rows],
             directory=task.directory,
             limit_s=task.limit_s,
             progress=task.progress,
@@ -82,9 +85,9 @@ class SplineTraining:
         weight = task.frames.total_log_weight
         return labelled if weight is None else labelled.weighted(torch.as_tensor(weight))
 
-    def _guard(self, task: TrainingTask, positions: FloatArray, labelled: LabelledFrames) -> Guard[SplineFlow]:
-        states = build_states(task.system)
-        found = states_of_frames(task.system, states, positions)
+    def _guard(
+        self, task: TrainingTask, states: StateSet, found: IntArray, labelled: LabelledFrames
+    ) -> Guard[SplineFlow]:
         kept = guard_rows(found, len(states.names), task.rows, task.held_out)
         return Guard(
             task.system,

@@ -2,31 +2,38 @@
 
 from pathlib import Path
 
+import numpy as np
 import torch
 
+from molgen.arrays import IntArray
 from molgen.interruption import Interruption
 from molgen.models.spline_flow import SplineFlow
 from molgen.progress import Progress, ProgressEvent
 from molgen.seeds import child_seed
+from molgen.training.balance import FrameChoice
 from molgen.training.checkpoint import read_checkpoint
 from molgen.training.fresh import FreshDraws
 from molgen.training.guard import Guard, GuardReport
 from molgen.training.keeper import Keeper
 from molgen.training.labelled import LabelledFrames
-from molgen.training.objectives import forward_path_loss, negative_log_likelihood
+from molgen.training.objectives import negative_log_likelihood, total_loss
 from molgen.training.optimisation import Optimisation
 from molgen.training.pace import Pace
 from molgen.training.record import TrainingRecord
+from molgen.training.schedule import Schedule
 from molgen.training.settings import TrainingSettings
 
 LEARN_SHARE = 0.5
 """Share of a time limit that the first stage may use."""
+MAX_LOSS = 0.1
+"""A check whose trimmed effective sample size is lower than the best so far by more than this share is not kept."""
 IMPROVEMENT = 0.01
 """A validation figure (kT a frame) must fall by this much to count as better."""
 
 
 class Trainer:
-    """Trains ``flow`` in place; ``frames`` and ``validation`` are labelled frames, ``guard`` knows the states.
+    """Trains ``flow`` in place; ``frames`` and ``validation`` are labelled frames, ``guard`` knows the states;
+    ``states`` (n,) are those of ``frames``.
 
     The result depends on settings, frames and seed alone unless ``limit_s`` ends a stage. :meth:`run` takes up a
     checkpoint in ``directory`` if there is one.
@@ -41,6 +48,7 @@ class Trainer:
         settings: TrainingSettings,
         *,
         seed: int,
+        states: IntArray | None = None,
         directory: Path,
         limit_s: float | None,
         progress: Progress,
@@ -50,6 +58,8 @@ class Trainer:
         self.settings, self.seed, self.directory = settings, seed, directory
         self.limit_s, self.progress = limit_s, progress
         self.record = TrainingRecord()
+        none = np.full(len(frames), -1)
+        self._choice = FrameChoice(none if states is None else states, settings.balance)
         self._fresh = FreshDraws(flow, guard.energy, settings.refine)
         self._safe: list[torch.Tensor] = []
         self._keeper = Keeper(
@@ -91,8 +101,8 @@ class Trainer:
         pace = Pace(options.steps, limit, record.seconds.get("learn", 0.0))
         while (fraction := pace.fraction(record.step)) < 1.0 and record.stale < options.patience:
             generator = torch.Generator().manual_seed(child_seed(self.seed, "learn", record.step))
-            index = torch.randint(0, len(self.frames), (options.batch,), generator=generator)
-            loss = forward_path_loss(self.flow, self.frames.rows(index), options.likelihood_share)
+            index = self._choice.rows(options.batch, generator)
+            loss = total_loss(self.flow, self.frames.rows(index), options.weights.model_dump())
             rate = min(1.0, (record.step + 1) / options.warmup) * (1.0 - (1.0 - options.final_rate) * fraction)
             self._keeper.count(self.record, optimisation.step(loss, rate))
             record.step += 1
@@ -127,7 +137,7 @@ class Trainer:
 
     def _refine(self, tensors: dict[str, torch.Tensor] | None) -> None:
         options, record = self.settings.refine, self.record
-        optimisation = Optimisation(self.flow, rate=options.rate, average=options.average, weight_decay=0.0)
+        optimisation = self._optimisation()
         if tensors is not None:
             optimisation.load(tensors)
             self._safe = [tensors[f"safe.{k}"] for k in range(len(optimisation.mean()))]
@@ -136,6 +146,7 @@ class Trainer:
             self._safe = optimisation.mean()
             report = self._judge(optimisation)
             record.guarded = report.passed
+            self._keep(report)
             if not report.passed:
                 record.notes.append(f"Before energy training: {' '.join(report.reasons)}")
         limit = None if self.limit_s is None else max(0.0, self.limit_s - record.seconds.get("learn", 0.0))
@@ -148,42 +159,116 @@ class Trainer:
             record.seconds["refine"] = pace.elapsed_s
             self._report("refine", fraction)
             fraction = pace.fraction(record.step)
-            if (record.step % options.guard_every == 0 or fraction >= 1.0) and not self._passes(optimisation):
-                return
+            if record.step % options.guard_every == 0 or fraction >= 1.0:
+                lost = self._lost(optimisation)
+                if lost is not None and not self._switched_off(lost, fraction):
+                    return
+                if lost is not None:
+                    optimisation = self._restart()
             self._maybe_save(optimisation, {f"safe.{k}": v for k, v in enumerate(self._safe)} | self._fresh.state())
         optimisation.adopt(self._safe)
+        if record.kept["round"] != record.step:
+            self._check_kept("better")
+        self._explain()
 
-    def _passes(self, optimisation: Optimisation) -> bool:
-        """Judge the averaged flow; False after a revert.
+    def _optimisation(self) -> Optimisation:
+        options = self.settings.refine
+        return Optimisation(self.flow, rate=options.rate, average=options.average, weight_decay=0.0)
+
+    def _lost(self, optimisation: Optimisation) -> GuardReport | None:
+        """Judge the averaged flow; the report if a state is lost that was there before.
 
         A flow that no check has passed yet cannot be lost: the energy may mend what the frames left wrong, and the
         last finding stands in the record either way.
         """
         report = self._judge(optimisation)
-        if not report.passed and self.record.guarded:
-            self._revert(optimisation, report)
-            return False
-        self.record.guarded = report.passed
-        self._safe = optimisation.mean()
-        return True
+        record = self.record
+        if not report.passed and record.guarded:
+            return report
+        better = report.ess_trimmed >= (1.0 - MAX_LOSS) * record.kept["best"]
+        if better or not record.guarded:
+            self._safe = optimisation.mean()
+            self._keep(report)
+        record.guarded = report.passed
+        return None
+
+    def _keep(self, report: GuardReport) -> None:
+        """Write down what is measured of the parameters that are kept from now on."""
+        kept, trimmed = self.record.kept, report.ess_trimmed
+        best = max(kept.get("best", 0.0), trimmed) if self.record.guarded else trimmed
+        first = kept.get("first", trimmed)
+        self.record.kept = {"round": self.record.step, "trimmed": trimmed, "best": best, "first": first}
+
+    def _explain(self) -> None:
+        """Say in the record why the kept parameters were kept."""
+        record = self.record
+        kept, states = record.kept, [state for state in record.states if not state["negligible"]]
+        draws = self.settings.guard_draws
+        text = (
+            f"Kept the model after round {kept['round']} of {record.step}" if kept["round"] else "Kept what was learned"
+        )
+        text += f": {draws} fresh draws without their heaviest 0.2 % are worth {kept['trimmed']:.0%}"
+        text += f" ({kept['first']:.0%} before energy training)." if kept["round"] else "."
+        if kept["round"] < record.step:
+            text += " Later ones lost a state or were worse by more than a tenth."
+        if states:
+            thin = min(states, key=lambda state: state["effective_draws"])
+            worth = max(thin["effective_draws"], 1.0)
+            text += f" Fewest in {thin['name']}: {thin['n_draws']} draws worth {worth:.0f}, so that 100 there take"
+            text += f" about {100.0 * draws / worth:,.0f}."
+        record.choice = text
 
     def _train_round(self, optimisation: Optimisation, fraction: float) -> None:
-        options = self.settings.refine
+        options, schedule = self.settings.refine, self._schedule
         half = options.batch // 2
-        rate = min(1.0, (self.record.step + 1) / 4.0) * (1.0 - 0.95 * fraction)
+        rate = schedule.rate(self.record.step, fraction)
+        on_frames, on_draws = schedule.on_frames(fraction), schedule.on_draws(fraction)
         for k in range(options.steps):
             generator = torch.Generator().manual_seed(child_seed(self.seed, "refine", self.record.step, k))
-            rows = torch.randint(0, len(self.frames), (half,), generator=generator)
-            loss = forward_path_loss(self.flow, self.frames.rows(rows), 0.0)
-            loss = loss + forward_path_loss(self.flow, self._fresh.batch(half, generator), options.likelihood_share)
-            self._keeper.count(self.record, optimisation.step(0.5 * loss, rate))
+            rows = self._choice.rows(half, generator)
+            parts = []
+            if any(on_frames.values()):
+                parts.append(total_loss(self.flow, self.frames.rows(rows), on_frames))
+            if any(on_draws.values()):
+                parts.append(total_loss(self.flow, self._fresh.batch(half, generator), on_draws))
+            self._keeper.count(self.record, optimisation.step(0.5 * sum(parts[1:], parts[0]), rate))
 
-    def _revert(self, optimisation: Optimisation, report: GuardReport) -> None:
+    @property
+    def _schedule(self) -> Schedule:
+        return Schedule(self.settings.refine, tuple(self.record.off))
+
+    def _switched_off(self, report: GuardReport, fraction: float) -> bool:
+        """Whether training goes on without an objective, now off; else the flow is back at what passed last."""
+        seeking = self._schedule.mode_seeking
+        if seeking:
+            self.record.off.append(seeking[0])
+            self.record.notes.append(
+                f"Round {self.record.step}: the objective {seeking[0]} was switched off and the model put back to the "
+                f"last that passed: {' '.join(report.reasons)}"
+            )
+            if fraction < 1.0 and not self._schedule.empty:
+                return True
+        self._revert(report)
+        return False
+
+    def _restart(self) -> Optimisation:
+        """A new optimiser at the last parameters that passed; draws of the flow that lost a state are forgotten."""
+        with torch.no_grad():
+            for parameter, value in zip(self.flow.parameters(), self._safe, strict=True):
+                parameter.copy_(value)
+        self._fresh.forget()
+        return self._optimisation()
+
+    def _revert(self, report: GuardReport) -> None:
         """Back to the last parameters that the guard let pass; the stage ends."""
-        optimisation.adopt(self._safe)
+        self._restart()
         self.record.notes.append(f"Energy training stopped and reverted: {' '.join(report.reasons)}")
-        kept = self.guard.check(self.flow, self.settings.guard_draws, child_seed(self.seed, "guard", "reverted"))
-        self._note_guard(kept)
+        self._check_kept("reverted")
+        self._explain()
+
+    def _check_kept(self, why: str) -> None:
+        seed = child_seed(self.seed, "guard", why)
+        self._note_guard(self.guard.check(self.flow, self.settings.guard_draws, seed))
 
     def _judge(self, optimisation: Optimisation) -> GuardReport:
         seed = child_seed(self.seed, "guard", self.record.step)
@@ -201,7 +286,9 @@ class Trainer:
                 "step": self.settings.learn.steps + self.record.step * self.settings.refine.steps,
                 "ess": report.ess,
                 "ess_winsorised": report.ess_winsorised,
+                "ess_trimmed": report.ess_trimmed,
                 "guard": differences,
+                "state_draws": {s["name"]: s["effective_draws"] for s in self.record.states},
             }
         )
 

@@ -79,6 +79,7 @@ class TrainingResult:
     frames_made_whole: int = 0
     model_reason: str = ""
     learning_steps: int = 0
+    choice: str = ""
 
     def to_json(self) -> dict[str, Any]:
         """The result as plain data."""
@@ -236,6 +237,8 @@ class _Session:
                 "states_found": found,
                 "curve": record.curve,
                 "notes": record.notes,
+                "choice": record.choice,
+                "objectives_off": record.off,
                 "frames": len(usable.frames),
                 "seed": self.run.seed,
                 "platform": self.energy.platform,
@@ -262,6 +265,7 @@ class _Session:
             frames_made_whole=usable.frames.made_whole,
             model_reason=self.choice.reason,
             learning_steps=max((row["step"] for row in record.curve if row["stage"] == "learn"), default=0),
+            choice=record.choice,
         )
 
     def _task(self, system: System, frames: FrameSet) -> TrainingTask:

@@ -45,7 +45,7 @@ def test_it_is_the_derivative(name: str) -> None:
     assert (found32 - expected).abs().max() < 1e-5 * expected.abs().max()
 
 
-@pytest.mark.parametrize("piece", [2_000, 20_000])  # 2 and 20 pairs of a configuration and a direction
+@pytest.mark.parametrize("piece", [6_000, 20_000])  # 6 and 20 pairs of a configuration and a direction
 def test_pieces_of_the_batch_and_of_the_directions_change_nothing(monkeypatch: pytest.MonkeyPatch, piece: int) -> None:
     made = network(4, molecule=True, chiral=True, conditions=1, tensors=2).double()
     x, t, c = inputs(5, 4, 1)

@@ -79,12 +79,17 @@ class Bench:
 
 @pytest.fixture
 def make_bench() -> Callable[..., Bench]:
-    def make(name: str = "double-well", n: int = 1000, keep: Callable[[np.ndarray], np.ndarray] | None = None) -> Bench:
+    def make(
+        name: str = "double-well",
+        n: int = 1000,
+        keep: Callable[[np.ndarray], np.ndarray] | None = None,
+        spline: int = 1,
+    ) -> Bench:
         system = load_system(name)
         energy = open_energy(system)
         positions = exact_frames(system, energy, n, seed=5)
         learned = positions if keep is None else positions[keep(positions)]
-        shape = SplineFlowSettings(hidden=8, bins=4, affine=1, spline=1)
+        shape = SplineFlowSettings(hidden=8, bins=4, affine=1, spline=spline)
         flow = SplineFlow(system, shape, torch.Generator().manual_seed(3))
         flow.whitening.fit(flow.chart.encode(torch.as_tensor(learned)))
         labelled = label_frames(flow, learned, energy)

@@ -14,7 +14,7 @@ from molgen.progress import ProgressEvent
 from molgen.training import keeper
 from molgen.training.checkpoint import read_checkpoint
 from molgen.training.guard import GuardReport
-from molgen.training.settings import LearnSettings, RefineSettings, TrainingSettings
+from molgen.training.settings import LearnSettings, RefineSettings, RefineWeights, TrainingSettings
 
 TINY = TrainingSettings(
     learn=LearnSettings(steps=12, batch=64),
@@ -45,19 +45,23 @@ class StopAt(Interruption):
         return "a test said so" if self.looks <= 0 else None
 
 
-@pytest.mark.parametrize("name", ["double-well", "muller-brown"])
+EVERYTHING = RefineWeights(reverse=0.5, log_variance=0.2)
+
+
+@pytest.mark.parametrize(("name", "weights"), [("double-well", EVERYTHING), ("muller-brown", RefineWeights())])
 def test_an_interrupted_training_gives_the_same_model(
-    make_bench: Callable[..., Any], tmp_path: Path, name: str
+    make_bench: Callable[..., Any], tmp_path: Path, name: str, weights: RefineWeights
 ) -> None:
+    settings = TINY.model_copy(update={"refine": TINY.refine.model_copy(update={"weights": weights})})
     whole = make_bench(name)
-    record = whole.trainer(tmp_path / "whole", TINY).run()
+    record = whole.trainer(tmp_path / "whole", settings).run()
     stages = set()
     directory = tmp_path / "parts"
     directory.mkdir()
     for looks in (3, 7, 3, 100):  # before the first check, while learning, after the first round, never
         bench = make_bench(name)
         try:
-            resumed = bench.trainer(directory, TINY, interruption=StopAt(looks)).run()
+            resumed = bench.trainer(directory, settings, interruption=StopAt(looks)).run()
         except InterruptedRunError:
             checkpoint = read_checkpoint(directory)
             assert checkpoint is not None
@@ -66,6 +70,7 @@ def test_an_interrupted_training_gives_the_same_model(
     assert same(parameters(whole), parameters(bench))
     assert resumed.curve == record.curve
     assert resumed.states == record.states
+    assert resumed.choice == record.choice
 
 
 def test_training_makes_the_model_better_and_counts_its_energies(
@@ -156,3 +161,91 @@ def test_gradients_that_stay_not_finite_end_it_in_words(
     bench.labelled.r[:] = float("nan")
     with pytest.raises(PartialError, match="no longer finite"):
         bench.trainer(tmp_path, TINY).run()
+
+
+REVERSE_ALONE = TrainingSettings(
+    learn=LearnSettings(steps=1, batch=64),
+    refine=RefineSettings(
+        weights=RefineWeights(frames=0, forward=0, likelihood=0, reverse=1.0),
+        rounds=60,
+        draws=256,
+        pieces=1,
+        steps=8,
+        batch=256,
+        keep=1,
+        rate=1e-2,
+        guard_every=5,
+        average=0.5,
+    ),
+    guard_draws=512,
+)
+
+
+def test_the_reverse_divergence_alone_loses_a_well_and_is_caught(
+    make_bench: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A normal distribution over both wells has its least KL(q || p) in one of them."""
+    bench = make_bench(spline=0)
+    record = bench.trainer(tmp_path / "guarded", REVERSE_ALONE).run()
+    assert record.off == ["reverse"]
+    assert record.step < 60  # nothing was left to learn from
+    assert any("reverse was switched off" in note and "right" in note for note in record.notes)
+    assert all(state["passed"] for state in record.states)
+    free = make_bench(spline=0)
+    real = type(free.guard).check
+
+    def blind(self: Any, *given: Any) -> GuardReport:
+        report = real(self, *given)
+        return replace(report, states=tuple(replace(s, passed=True) for s in report.states))
+
+    monkeypatch.setattr(type(free.guard), "check", blind)
+    unguarded = free.trainer(tmp_path / "free", REVERSE_ALONE).run()
+    (right,) = (state for state in unguarded.states if state["name"] == "right")
+    assert right["model_share"] < 0.05
+
+
+def test_objectives_are_switched_off_one_by_one_and_the_rest_goes_on(
+    make_bench: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    refine = TINY.refine.model_copy(update={"weights": EVERYTHING, "rounds": 6, "guard_every": 1})
+    bench = make_bench()
+    trainer = bench.trainer(tmp_path, TINY.model_copy(update={"refine": refine}))
+    real = type(bench.guard).check
+    reports: list[GuardReport] = []
+
+    def check(self: Any, *given: Any) -> GuardReport:
+        report = real(self, *given)
+        lost = len(reports) in (2, 3)
+        states = tuple(replace(s, passed=not lost, reason="Lost." if lost else "") for s in report.states)
+        reports.append(replace(report, states=states))
+        return reports[-1]
+
+    monkeypatch.setattr(type(bench.guard), "check", check)
+    record = trainer.run()
+    assert record.off == ["reverse", "log_variance"]
+    assert record.step == 6
+    assert [note.split(":")[0] for note in record.notes] == ["Round 2", "Round 3"]
+    assert f"round {record.kept['round']} of 6" in record.choice
+
+
+def test_a_model_that_got_worse_is_not_kept(
+    make_bench: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench = make_bench()
+    real = type(bench.guard).check
+    seen: list[dict[str, torch.Tensor]] = []
+    found = iter([0.5, 0.8, 0.71, 0.71])  # before, after two rounds, after four, of what is kept
+
+    def check(self: Any, *given: Any) -> GuardReport:
+        seen.append(parameters(bench))
+        report = real(self, *given)
+        states = tuple(replace(s, passed=True, reason="") for s in report.states)
+        return replace(report, states=states, ess_trimmed=next(found))
+
+    monkeypatch.setattr(type(bench.guard), "check", check)
+    record = bench.trainer(tmp_path, TINY).run()
+    assert same(parameters(bench), seen[1])
+    assert not same(seen[1], seen[2])
+    assert record.kept["round"] == 2
+    assert "after round 2 of 4" in record.choice
+    assert "worth 80% (50% before energy training)" in record.choice
