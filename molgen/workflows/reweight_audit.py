@@ -32,9 +32,9 @@ if TYPE_CHECKING:
     from molgen.models.artifact import LoadedModel
 
 MOST_LATENT = 20_000
-"""Draws of which the latent numbers are computed; of a slow flow fewer."""
-LATENT_PIECES = 10
-"""Pieces of a model's own size that are computed at most."""
+"""Draws of which the latent numbers are computed."""
+MOST_LENGTHS = 500
+"""The same for a Cartesian flow, of which one number is tested and whose inverse costs more than a draw."""
 MOST_PLACES = 8
 """Places of violations that are named."""
 _CHUNK = 4096
@@ -103,7 +103,8 @@ def audit_latents(
     import torch
 
     piece = int(getattr(model, "piece", _CHUNK))
-    index = audit_rows(len(reader), generator, min(MOST_LATENT, LATENT_PIECES * piece))
+    n_angles = getattr(model, "n_angles", None)
+    index = audit_rows(len(reader), generator, MOST_LENGTHS if n_angles is None else MOST_LATENT)
     chosen = np.zeros(len(reader), dtype=np.bool_)
     chosen[index] = True
     chosen &= in_domain
@@ -114,7 +115,7 @@ def audit_latents(
             positions = reader.slice(start, min(start + piece, len(reader))).positions[inside]
             parts.append(model.to_latent(torch.as_tensor(positions, dtype=torch.float64)).double().numpy())
     latent = np.concatenate(parts[1:] or parts)
-    return check_latents(latent, getattr(model, "n_angles", None), len(index) - len(latent))
+    return check_latents(latent, n_angles, len(index) - len(latent))
 
 
 def geometry_record(reader: EnsembleReader, system: System, in_domain: BoolArray) -> dict[str, Any]:
