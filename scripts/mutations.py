@@ -234,8 +234,8 @@ MUTATIONS: dict[str, Mutation] = {
     "forgotten-bias": Mutation(
         "reweighting annealed particles forgets their bias",
         "molgen/workflows/reweight_annealed.py",
-        "moved = log_weight + bias + (stored - target)",
-        "moved = log_weight + (stored - target)",
+        "moved = drawn + bias + (stored - reduced)",
+        "moved = drawn + (stored - reduced)",
         ("tests/workflows/test_annealing.py::test_known_answers",),
     ),
     "umbrella-bias": Mutation(

@@ -9,7 +9,7 @@ from pydantic import Field, PositiveFloat, PositiveInt
 
 from molgen.arrays import FloatArray, IntArray
 from molgen.committor.likelihood import negative_log_likelihood, recalibrate
-from molgen.committor.model import Committor, CommittorSettings
+from molgen.committor.model import Committor, CommittorSettings, EquivariantMembers
 from molgen.errors import InputError
 from molgen.observables.boundary import Boundary
 from molgen.observables.rows import Configurations
@@ -87,6 +87,8 @@ def fit_committor(
     model.features.fit(data.positions)
     with torch.no_grad():
         features = model.features(data.positions).float()
+        if isinstance(model.members, EquivariantMembers):
+            model.members.fit(features)
     weight, left_out = _bootstrap(data.lineage, settings.model.members, np.random.default_rng(child_seed(seed, "draw")))
     reached, decided = torch.as_tensor(data.reached).float(), torch.as_tensor(data.decided).float()
     parameters = [parameter for parameter in model.members.parameters() if parameter.requires_grad]

@@ -97,6 +97,12 @@ class EquivariantMembers(nn.Module):
         """The parameters of one member, as views."""
         return [parameter.detach() for parameter in self.networks[member].parameters()]
 
+    def fit(self, features: torch.Tensor) -> None:
+        """Tell every network which distances hardly vary, from centred positions (n, 3N)."""
+        for network in self.networks:
+            assert isinstance(network, InvariantNetwork)
+            network.fit(features.reshape(len(features), -1, 3))
+
     def forward(self, features: torch.Tensor) -> torch.Tensor:
         """Logits (m, n)."""
         each = features.expand(len(self.networks), *features.shape[-2:])

@@ -41,10 +41,6 @@ MAX_POSITION = 1e3
 """Draws with a coordinate beyond this (standard coordinates) have run away."""
 
 
-_FITTED = 4096
-"""About how many frames tell the network which distances hardly vary."""
-
-
 class ContinuousSettings(Settings):
     """Shape of a continuous flow: its network and the steps from noise to frames.
 
@@ -135,8 +131,7 @@ class ContinuousFlow(nn.Module):
         centred = positions.double() - positions.double().mean(1, keepdim=True)
         variance = centred.square().sum() / (len(centred) * self.chart.dimension)
         self.scale.copy_(variance.sqrt())
-        some = positions[:: max(1, len(positions) // _FITTED)]
-        self.network.fit(self._in_space(self.standardise(some)))
+        self.network.fit(self._in_space(self.standardise(positions)))
 
     def standardise(self, positions: torch.Tensor) -> torch.Tensor:
         """Standard coordinates (n, N, D) of frames with the labels of the system's structure."""

@@ -38,14 +38,12 @@ class EdgeFeatures(nn.Module):
         return self.gaussians + self.fine
 
     def fit(self, distance: torch.Tensor, classes: torch.Tensor) -> None:
-        """Set m and 1 / s from the lengths (n, N, N) of training frames; ``classes`` (N, N) of pairs share theirs.
+        """Set m and 1 / s of fine numbers from lengths (n, N, N) of frames; ``classes`` (N, N) of pairs share theirs.
 
         A class that is not narrower than a Gaussian has no fine numbers: they are 0 there.
         """
-        if not self.fine:
-            return
         index = classes.flatten()
-        members = torch.zeros(int(index.max()) + 1, dtype=distance.dtype).index_add_(0, index, _ones(index, distance))
+        members = torch.bincount(index).to(distance)
         mean = _over(distance.mean(0), index, members)
         square = _over((distance - mean[classes]).square().mean(0), index, members)
         spread = square.sqrt().clamp_min(_LEAST)
@@ -86,10 +84,6 @@ class EdgeFeatures(nn.Module):
     def _widths(self, distance: torch.Tensor) -> torch.Tensor:
         powers = torch.arange(self.fine, dtype=distance.dtype, device=distance.device)
         return (_WIDER**powers)[:, None, None, None]
-
-
-def _ones(index: torch.Tensor, like: torch.Tensor) -> torch.Tensor:
-    return torch.ones(len(index), dtype=like.dtype)
 
 
 def _over(values: torch.Tensor, index: torch.Tensor, members: torch.Tensor) -> torch.Tensor:

@@ -14,6 +14,9 @@ from molgen.networks.products import mix
 from molgen.networks.tensor_layer import TensorLayer
 from molgen.settings import Settings
 
+_FITTED = 4096
+"""About how many frames tell which distances hardly vary."""
+
 
 class EquivariantSettings(Settings):
     """Shape of the network: ``layers`` of ``scalars`` + ``vectors`` channels; edges see ``radial`` Gaussians of width
@@ -126,11 +129,14 @@ class EquivariantNetwork(nn.Module):
         return x, distance, (1.0 - self.same) / distance
 
     def fit(self, positions: torch.Tensor) -> None:
-        """Set what edges know of narrow distances from frames (n, N, 3)."""
+        """Set what edges know of narrow distances from some thousands of the frames (n, N, 3), at even distance."""
+        if not self.settings.fine:
+            return
+        some = positions[:: max(1, len(positions) // _FITTED)].to(self.scale)
         alike = torch.stack([self.kinds[:, None].expand_as(self.pairs), self.kinds[None].expand_as(self.pairs)])
         named = torch.stack([alike.amin(0), alike.amax(0), self.pairs]).flatten(1)
         classes = torch.unique(named, dim=1, return_inverse=True)[1].view_as(self.pairs)
-        self.edges.fit(self.geometry(positions.to(self.scale))[1], classes)
+        self.edges.fit(self.geometry(some)[1], classes)
 
     def clock(self, time: torch.Tensor, condition: torch.Tensor | None) -> torch.Tensor:
         """What time and conditions say to all particles (scalars, n)."""

@@ -31,6 +31,10 @@ class InvariantNetwork(nn.Module):
         nn.init.zeros_(self.readout.weight)
         nn.init.zeros_(self.readout.bias)
 
+    def fit(self, positions: torch.Tensor) -> None:
+        """See :meth:`EquivariantNetwork.fit`."""
+        self.body.fit(positions)
+
     def forward(self, positions: torch.Tensor) -> torch.Tensor:
         """See the class. Intermediate results are computed again in the backward pass: memory, not time, is short."""
         pieces = torch.split(positions, PIECE)

@@ -9,9 +9,10 @@ from scipy.special import expit
 
 from molgen.committor.artifact import load_committor, save_committor
 from molgen.committor.fitting import FittingData, FittingSettings, fit_committor
-from molgen.committor.model import Committor
+from molgen.committor.model import Committor, EquivariantMembers
 from molgen.coordinates.chart import chart_of
 from molgen.errors import InputError
+from molgen.networks.invariant import InvariantNetwork
 from molgen.observables.boundary import NEITHER, Boundary
 from molgen.observables.table import evaluate_cvs
 from molgen.systems import load_system
@@ -61,6 +62,19 @@ def test_it_is_saved_and_loaded(model: Committor, rows: FittingData, tmp_path: P
     model = model.float()
     save_committor(tmp_path, model, record, {})
     assert np.array_equal(load_committor(tmp_path).model.logit(rows.positions[:9]), model.logit(rows.positions[:9]))
+
+
+def test_narrow_distances_are_fitted_and_saved(rows: FittingData, tmp_path: Path) -> None:
+    settings = SETTINGS.with_overrides(["model.network.fine=2", "steps=2"])
+    fitted = fit_committor(BOUNDARY, rows, settings, 2)
+    assert isinstance(fitted.members, EquivariantMembers)
+    for network in fitted.members.networks:
+        assert isinstance(network, InvariantNetwork)
+        # Bonds and angles vary by a hundredth of a unit here, torsions by turns.
+        assert 0.1 < float((network.body.edges.narrowness > 0.0).double().mean()) < 0.9
+    record = {"fingerprint": SYSTEM.fingerprint, "a": {"name": "c7eq"}, "b": {"name": "c7ax"}}
+    save_committor(tmp_path, fitted, record, {})
+    assert np.array_equal(load_committor(tmp_path).model.logit(rows.positions[:9]), fitted.logit(rows.positions[:9]))
 
 
 def test_a_particle_on_a_line_is_refused() -> None:

@@ -64,7 +64,6 @@ def test_slopes_are_those_of_automatic_differentiation() -> None:
 
 def test_without_fine_numbers_there_are_gaussians_only_and_no_buffers() -> None:
     edges = EdgeFeatures(3, 12, 6.0, 0).double()
-    edges.fit(_lengths(), CLASSES)
     assert edges.count == 12
     assert len(edges(_lengths(2))) == 12
     assert not dict(edges.named_buffers())
