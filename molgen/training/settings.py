@@ -14,7 +14,7 @@ class _Weights(Settings):
     @model_validator(mode="after")
     def _asks_for_something(self) -> Self:
         if not any(self.model_dump().values()):
-            raise ValueError("Give at least one objective a weight.")
+            raise ValueError("no objective has a weight")
         return self
 
 

@@ -28,5 +28,5 @@ def test_an_objective_must_be_left() -> None:
     settings = TrainingSettings().with_overrides(["learn.weights.forward=0", "refine.weights.reverse=0.2"])
     assert settings.learn.weights.model_dump() == {"forward": 0.0, "likelihood": 0.3}
     assert settings.refine.weights.reverse == 0.2
-    with pytest.raises(InputError, match="at least one objective"):
+    with pytest.raises(InputError, match="no objective has a weight"):
         settings.with_overrides(["learn.weights.likelihood=0"])
