@@ -37,14 +37,20 @@ def molgen(*arguments: str) -> dict[str, Any]:
     return record | {"seconds": round(time.monotonic() - start, 1)}
 
 
-def figures(record: dict[str, Any], reference: dict[str, Any]) -> dict[str, Any]:
-    """What a table row needs of one reweighting; the reference is that of reference.json, errors are relative."""
+def figures(record: dict[str, Any], reference: dict[str, Any] | None) -> dict[str, Any]:
+    """What a table row needs of one reweighting; the reference is that of reference.json, errors are relative.
+
+    A system without a reference has neither a difference nor an agreement.
+    """
     rare = record["populations"][RARE]
-    known = reference["populations"][RARE]
     # The intervals are 95 %: half their width on the log scale is 1.96 standard errors of ln p.
     error = (math.log(rare["high"]) - math.log(rare["low"])) / (2.0 * 1.96) if rare["low"] > 0 else math.inf
-    known_error = known["standard_error"] / known["value"]
-    difference = math.log(rare["value"] / known["value"]) if rare["value"] > 0 else math.inf
+    difference = agrees = None
+    if reference is not None:
+        known = reference["populations"][RARE]
+        known_error = known["standard_error"] / known["value"]
+        difference = math.log(rare["value"] / known["value"]) if rare["value"] > 0 else math.inf
+        agrees = abs(difference) <= 1.96 * math.hypot(error, known_error)
     return {
         "ess_raw": record["ess_raw"],
         "ess_winsorised": record["ess_winsorised"],
@@ -56,18 +62,19 @@ def figures(record: dict[str, Any], reference: dict[str, Any]) -> dict[str, Any]
         "populations": {name: entry["value"] for name, entry in record["populations"].items()},
         "rare_log_error": error,
         "rare_difference": difference,
-        "agrees": abs(difference) <= 1.96 * math.hypot(error, known_error),
+        "agrees": agrees,
         "distances": record.get("distances"),
         "evaluations": record["evaluations"],
         "seconds": record.get("seconds"),
     }
 
 
-def reference_populations() -> dict[str, Any]:
-    """The shipped reference's populations with their standard errors."""
+def reference_populations(system: str) -> dict[str, Any] | None:
+    """The shipped reference's populations with their standard errors, if the system has one."""
     from molgen.systems.loading import data_root
 
-    return dict(json.loads((data_root() / "systems" / SYSTEM / "reference.json").read_text()))
+    path = data_root() / "systems" / system / "reference.json"
+    return dict(json.loads(path.read_text())) if path.exists() else None
 
 
 def summary(rows: list[dict[str, Any]]) -> dict[str, Any]:
@@ -82,7 +89,7 @@ def summary(rows: list[dict[str, Any]]) -> dict[str, Any]:
     return {
         "runs": len(rows),
         **{key: spread(key) for key in ("ess_raw", "ess_winsorised", "ess_forward", "pareto_k", "rare_log_error")},
-        "agree": sum(row["agrees"] for row in rows),
+        "agree": sum(bool(row["agrees"]) for row in rows) if all(row["agrees"] is not None for row in rows) else None,
         "verdicts": {word: sum(row["verdict"] == word for row in rows) for word in ("reliable", "caution", "refused")},
     }
 
@@ -106,7 +113,7 @@ def run_demo(options: argparse.Namespace) -> None:
 
     with ThreadPoolExecutor(options.jobs) as pool:
         records = list(pool.map(one, range(1, options.seeds + 1)))
-    reference = reference_populations()
+    reference = reference_populations(SYSTEM)
     finish(options.output, [{"seed": k + 1, **figures(r, reference)} for k, r in enumerate(records)])
 
 
@@ -116,9 +123,9 @@ def run_long(options: argparse.Namespace) -> None:
     def one(seed: int) -> list[dict[str, Any]]:
         root = options.output / f"seed-{seed}"
         shared = ["--seed", str(seed), "--workers", str(options.workers), "--platform", "Reference"]
-        md = molgen("simulate", SYSTEM, "--explore", "--time", options.time, "-o", str(root / "md"), *shared)
+        md = molgen("simulate", options.system, "--explore", "--time", options.time, "-o", str(root / "md"), *shared)
         overrides = [part for item in options.set for part in ("--set", item)]
-        model = molgen("train", SYSTEM, str(root / "md"), "-o", str(root / "model"), *shared, *overrides)
+        model = molgen("train", options.system, str(root / "md"), "-o", str(root / "model"), *shared, *overrides)
         rows = []
         for draw in range(1, options.draws + 1):
             target = str(root / f"ensemble-{draw}")
@@ -133,8 +140,8 @@ def run_long(options: argparse.Namespace) -> None:
         return rows
 
     with ThreadPoolExecutor(options.jobs) as pool:
-        records = [row for rows in pool.map(one, range(1, options.seeds + 1)) for row in rows]
-    reference = reference_populations()
+        records = [row for rows in pool.map(one, range(options.first, options.first + options.seeds)) for row in rows]
+    reference = reference_populations(options.system)
     kept = ("training_seed", "draw_seed", "spent")
     finish(options.output, [{**{k: r[k] for k in kept}, **figures(r, reference)} for r in records])
 
@@ -192,6 +199,8 @@ def main() -> None:
         command.add_argument("--workers", type=int, default=2)
         command.add_argument("-o", "--output", type=Path, required=True)
     demo.set_defaults(run=run_demo)
+    long.add_argument("--system", default=SYSTEM)
+    long.add_argument("--first", type=int, default=1, help="the first training seed")
     long.add_argument("--time", default="8ns")
     long.add_argument("--draws", type=int, default=5)
     long.add_argument("--set", action="append", default=[])

@@ -36,7 +36,7 @@ RARE = {"spline": "alpha_l", "biased": "alpha_l", "annealed": "alpha_r", "combin
 KEPT = 0.1
 """Part of a thinned state that is left."""
 HOTTER_K = 50.0
-BIAS = "harmonic(phi, center=60deg, k=20 kJ/mol)"
+BIAS = "harmonic(phi, center=60deg, k=20 kJ/mol/rad^2)"
 FEW = workflows.ReweightSettings(bootstrap_repeats=20, reference_energies=200, distances={"enabled": False})
 
 
@@ -207,7 +207,7 @@ def prepare(kind: str, model: Path, work: Path) -> Sound:
     if (folder / "draws" / "ensemble.h5").exists() and kind != "combined":
         return Sound(kind, folder / "draws", (), model, other, work / "pairs" / "model")
     if kind == "annealed":
-        workflows.sample(model, folder / "draws", n=1600, method="annealed", settings=settings, seed=1)
+        workflows.sample(model, folder / "draws", n=6400, method="annealed", settings=settings, seed=1)
     else:
         workflows.sample(model, folder / "draws", n=N, bias=BIAS if kind == "biased" else None, seed=1)
     beside: tuple[Path, ...] = ()

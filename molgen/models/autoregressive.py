@@ -25,8 +25,8 @@ class AutoregressiveTorsions(nn.Module):
         """Latent angles (n, m) and log |dz/dt| (n,)."""
         if self.angles == 0:
             return t, t.new_zeros(len(t))
-        z, log_derivative = rational_quadratic.circular(t, self.conditioner(t), self.bins, inverse=False)
-        return z, log_derivative.sum(1)
+        z, log_derivative = rational_quadratic.circular(t.t(), self.conditioner(t), self.bins, inverse=False)
+        return z.t(), log_derivative.sum(0)
 
     def inverse(self, z: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Angles (n, m) of latent angles and log |dt/dz| (n,); m passes."""

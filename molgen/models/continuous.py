@@ -242,8 +242,12 @@ class ContinuousFlow(nn.Module):
     def sample(self, n: int, generator: torch.Generator) -> Draws:
         """See :class:`molgen.models.base.GenerativeModel`; ``log_q`` is +inf for a draw that was rejected."""
         z = self.noise(n, generator)
-        if self._options.density != "exact":
-            return self._noisy_draws(z, generator)
+        return self.draws_of(z) if self._options.density == "exact" else self._noisy_draws(z, generator)
+
+    @one_thread
+    @torch.no_grad()
+    def draws_of(self, z: torch.Tensor) -> Draws:
+        """The draws, with exact densities, that noise (n, N, D) becomes."""
         parts = [self.forwards(rows) for rows in torch.split(z, self.settings.piece)]
         x, total = torch.cat([part[0] for part in parts]), torch.cat([part[1] for part in parts])
         log_q = self.log_noise(z) - total - self._log_volume

@@ -29,27 +29,33 @@ class Coupling(nn.Module):
     def forward(self, r: torch.Tensor, context: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Towards the latent space: residuals (n, k) and log |derivative| (n,)."""
         shift, log_scale, spline = self._decide(r, context)
-        value = (r[:, self.active] - shift) * torch.exp(-log_scale)
+        value = (self._moving(r) - shift) * torch.exp(-log_scale)
         log_derivative = -log_scale
         if self.bins:
             value, extra = rational_quadratic.linear_tailed(value, spline, self.bins, self.bound, inverse=False)
             log_derivative = log_derivative + extra
-        return r.index_copy(1, self.active, value), log_derivative.sum(1)
+        return r.index_copy(1, self.active, value.t()), log_derivative.sum(0)
 
     def inverse(self, r: torch.Tensor, context: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """From the latent space: the exact inverse of :meth:`forward`."""
         shift, log_scale, spline = self._decide(r, context)
-        value, log_derivative = r[:, self.active], log_scale
+        value, log_derivative = self._moving(r), log_scale
         if self.bins:
             value, extra = rational_quadratic.linear_tailed(value, spline, self.bins, self.bound, inverse=True)
             log_derivative = log_derivative + extra
         value = value * torch.exp(log_scale) + shift
-        return r.index_copy(1, self.active, value), log_derivative.sum(1)
+        return r.index_copy(1, self.active, value.t()), log_derivative.sum(0)
+
+    def _moving(self, r: torch.Tensor) -> torch.Tensor:
+        """The active columns as rows (a, n), as the parameters stand."""
+        return r.t().index_select(0, self.active)
 
     def _decide(self, r: torch.Tensor, context: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-        raw: torch.Tensor = self.conditioner(torch.cat([context, r[:, self.passive]], 1))
-        raw = raw.view(len(r), len(self.active), self.width)
-        return raw[..., 0], LOG_SCALE_LIMIT * torch.tanh(raw[..., 1]), raw[..., 2:]
+        """Shifts and log-scales (a, n) and the parameters of splines (P, a, n) of the active columns."""
+        features = torch.cat([context, r[:, self.passive]], 1)
+        raw = self.conditioner(features, columns=len(self.active))
+        shift, log_scale, spline = torch.split(raw, [1, 1, self.width - 2])
+        return shift[0], LOG_SCALE_LIMIT * torch.tanh(log_scale[0]), spline
 
 
 def alternating_halves(

@@ -21,12 +21,20 @@ class Conditioner(nn.Module):
         nn.init.zeros_(last.weight)
         nn.init.zeros_(last.bias)
 
-    def forward(self, features: torch.Tensor) -> torch.Tensor:
-        """Parameters (n, outputs) from features (n, inputs); no feature at all is one constant zero."""
+    def forward(self, features: torch.Tensor, *, columns: int) -> torch.Tensor:
+        """Parameters (outputs / columns, columns, n) from features (n, inputs); no feature is one constant zero.
+
+        The last layer has all parameters of one column, then those of the next. Splines want equal parameters together,
+        and turning the weights is cheaper than turning what they give.
+        """
         if features.shape[1] == 0:
             features = features.new_zeros(features.shape[0], 1)
-        result: torch.Tensor = self.layers(features)
-        return result
+        last = self.layers[-1]
+        assert isinstance(last, nn.Linear)
+        weight = last.weight.view(columns, -1, last.in_features).transpose(0, 1).flatten(0, 1)
+        bias = last.bias.view(columns, -1).t().flatten()
+        result = torch.addmm(bias[:, None], weight, self.layers[:-1](features).t())
+        return result.view(-1, columns, len(features))
 
 
 class TorsionFeatures(nn.Module):
@@ -68,11 +76,11 @@ class AutoregressiveConditioner(nn.Module):
     mask: torch.Tensor
 
     def forward(self, angles: torch.Tensor) -> torch.Tensor:
-        """Parameters (n, m, outputs) for angles (n, m), all known."""
+        """Parameters (outputs, m, n) for angles (n, m), all known."""
         return self._evaluate(self._features(angles), slice(None)).transpose(0, 1)
 
     def column(self, known: list[torch.Tensor], index: int, like: torch.Tensor) -> torch.Tensor:
-        """Parameters (n, outputs) for angle ``index`` given the angles before it."""
+        """Parameters (outputs, n) for angle ``index`` given the angles before it."""
         missing = [like.new_zeros(len(like))] * (self.angles - index)
         features = self._features(torch.stack([*known[:index], *missing], 1))
         return self._evaluate(features, slice(index, index + 1))[0]
@@ -82,7 +90,9 @@ class AutoregressiveConditioner(nn.Module):
         return torch.cat([multiples.cos(), multiples.sin()], 1)
 
     def _evaluate(self, features: torch.Tensor, which: slice) -> torch.Tensor:
+        """Parameters (angles, outputs, n): those of equal meaning together, as splines want them."""
         hidden = features @ (self.first * self.mask)[which] + self.first_bias[which]
         hidden = nn.functional.silu(hidden) @ self.second[which] + self.second_bias[which]
-        result: torch.Tensor = nn.functional.silu(hidden) @ self.last[which] + self.last_bias[which]
+        across = self.last[which].transpose(1, 2) @ nn.functional.silu(hidden).transpose(1, 2)
+        result: torch.Tensor = across + self.last_bias[which].transpose(1, 2)
         return result

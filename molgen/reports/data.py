@@ -46,6 +46,12 @@ class Profile1D:
         names = ("free_energy", "low", "high", "reference", "reference_low", "reference_high")
         _same_shape(f"profile of {self.cv}", shape, {name: getattr(self, name) for name in names})
 
+    @property
+    def has_values(self) -> bool:
+        """Whether there is anything to draw: a finite free energy of the model or of the reference."""
+        lines = [self.free_energy] if self.reference is None else [self.free_energy, self.reference]
+        return any(bool(np.isfinite(line).any()) for line in lines)
+
 
 @dataclass(frozen=True)
 class Profile2D:

@@ -1,12 +1,12 @@
 """The report of an ensemble: composes words, tables and figures into one page of offline HTML."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from molgen.reports import ensemble_tables as tables_of_ensembles
 from molgen.reports import tables as make
-from molgen.reports.data import ReportData
+from molgen.reports.data import Profile1D, ReportData
 from molgen.reports.page import Headline, Section, render_page, write_page
 from molgen.reports.release_card import release_tables
 from molgen.reports.restraint_tables import restraint_lead, restraint_tables
@@ -36,6 +36,11 @@ def render_report(data: ReportData) -> str:
         summary=summary(data.result),
         sections=_sections(data),
     )
+
+
+def _undrawn(profiles: Sequence[Profile1D]) -> str:
+    names = [item.cv for item in profiles if not item.has_values]
+    return f"Too few effective draws in every bin for a free energy along {', '.join(names)}." if names else ""
 
 
 def _sections(data: ReportData) -> tuple[Section, ...]:
@@ -89,7 +94,11 @@ def _sections(data: ReportData) -> tuple[Section, ...]:
             "Empty cells are white. Both surfaces share one colour scale." if data.profiles_2d else "",
             figures=tuple(figure for item in data.profiles_2d for figure in figures.surface_figures(item)),
         ),
-        Section("Free-energy profiles", figures=tuple(figures.profile_figure(item) for item in data.profiles_1d)),
+        Section(
+            "Free-energy profiles",
+            _undrawn(data.profiles_1d),
+            figures=tuple(figures.profile_figure(item) for item in data.profiles_1d if item.has_values),
+        ),
         Section(
             "Energies and distances",
             tables=_present(make.distance_table(result), make.expectation_table(result)),

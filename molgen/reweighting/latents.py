@@ -5,6 +5,7 @@ But the latent numbers of *all* draws of a flow are independent and uniform (ang
 whatever the flow has learned, so that rows which are missing leave a gap. Each number is counted in cells of equal
 probability, and the squared length of the normal ones as well. Of a Cartesian flow only the length is looked at: it is
 the same in every orientation and numbering of equal particles, while draws are renumbered into the system's domain.
+Draws under a bias have other latent numbers; of them the mass that they give to the model without a bias is known.
 """
 
 import math
@@ -20,6 +21,10 @@ MAX_FALSE_ALARM = 1e-6
 """Probability that right draws fail, over all latent numbers together."""
 MIN_EXPECTED = 5.0
 """Rows a cell needs for the χ² distribution to hold."""
+MASS_ERRORS = 6.0
+"""Standard errors by which the plain model's mass, from biased draws, may miss 1."""
+MIN_MASS_ROWS = 200
+"""Draws that this takes."""
 
 
 def check_latents(latent: FloatArray, n_angles: int | None, n_hidden: int) -> AuditCheck:
@@ -45,6 +50,26 @@ def check_latents(latent: FloatArray, n_angles: int | None, n_hidden: int) -> Au
     if least < MAX_FALSE_ALARM:
         return AuditCheck("latent numbers", False, f"{detail}: draws are missing, repeated or not of this model")
     return AuditCheck("latent numbers", True, detail)
+
+
+def check_mass(ratio: FloatArray, largest: float, n_hidden: int) -> AuditCheck:
+    """Whether biased draws, each with its ``ratio`` ``(n,)`` q_plain/q, give the plain model the mass that it has.
+
+    E_q[q_plain/q] = 1 for draws of q, a mixture that holds a share a of the plain model, whatever the bias; a ratio is
+    at most 1/a ↔ ``largest``. Rows taken away or given twice, that a bias draws more or less often than the plain model
+    does, spoil it. ``n_hidden`` further draws (outside the domain, rejected) have ratios between 0 and ``largest``.
+    """
+    n = len(ratio) + n_hidden
+    if n < MIN_MASS_ROWS:
+        return AuditCheck("mass", True, f"not tested with {n} draws")
+    total = float(np.sum(ratio))
+    low, high = total / n, (total + n_hidden * largest) / n
+    error = float(np.std(np.concatenate([ratio, np.zeros(n_hidden)]))) / math.sqrt(n)
+    between = f"{low:.3f}" if n_hidden == 0 else f"{low:.3f} to {high:.3f}"
+    detail = f"the plain model has {between} of its mass in {n} draws, standard error {error:.2g}"
+    if low - MASS_ERRORS * error > 1.0 or high + MASS_ERRORS * error < 1.0:
+        return AuditCheck("mass", False, f"{detail}: draws are missing, repeated or not of this distribution")
+    return AuditCheck("mass", True, detail)
 
 
 def _quantiles(latent: FloatArray, n_angles: int | None) -> tuple[list[str], list[FloatArray]]:

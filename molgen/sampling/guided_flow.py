@@ -22,6 +22,8 @@ from molgen.sampling.guidance import GuidanceSettings, GuidedField
 from molgen.systems.system import System
 
 GUIDED = "guided"
+SAME_NOISE = 0.01
+"""ln of a normal density by which noise that was found again may differ; another preimage differs by far more."""
 
 
 class GuidedFlow(ContinuousFlow):
@@ -92,40 +94,60 @@ class GuidedMixture:
         return self.guided.settings.piece
 
     def sample(self, n: int, generator: torch.Generator) -> Draws:
-        """See :class:`molgen.models.base.GenerativeModel`; a draw rejected by its own flow has ``log_q`` +inf, one
-        whose density under the other is unknown -inf."""
+        """See :class:`molgen.models.base.GenerativeModel`; ``log_q`` is +inf for a draw that was rejected."""
         plain = torch.rand(n, generator=generator) < self.share
-        count = int(plain.sum())
-        chart = self.guided.chart
+        chart, base = self.guided.chart, self.guided.base
         positions = torch.empty(n, chart.particles, chart.dim, dtype=torch.float64)
         log_q = torch.empty(n, dtype=torch.float64)
         inside = torch.empty(n, dtype=torch.bool)
-        rejected = torch.zeros(n, dtype=torch.bool)
-        base = self.guided.base
-        if count < n:
-            drawn = self.guided.sample(n - count, generator)
+        if not bool(plain.all()):
+            drawn = certified_draws(self.guided, int((~plain).sum()), generator)
             positions[~plain], inside[~plain] = drawn.positions, drawn.in_domain
-            rejected[~plain] = torch.isposinf(drawn.log_q)
             log_q[~plain] = self._together(drawn.log_q, base.log_prob(drawn.positions))
-        if count:
-            drawn = base.sample(count, generator)
+        if bool(plain.any()):
+            drawn = certified_draws(base, int(plain.sum()), generator)
             positions[plain], inside[plain] = drawn.positions, drawn.in_domain
-            rejected[plain] = torch.isposinf(drawn.log_q)
             log_q[plain] = self._together(self.guided.log_prob(drawn.positions), drawn.log_q)
-        known = torch.isfinite(log_q) & ~rejected
-        log_q = torch.where(known, log_q, -torch.inf).masked_fill(rejected, torch.inf)
-        return Draws(positions, log_q, inside & known)
+        return Draws(positions, log_q, inside & torch.isfinite(log_q))
 
     def log_prob(self, positions: torch.Tensor) -> torch.Tensor:
-        """See :class:`molgen.models.base.GenerativeModel`."""
+        """See :class:`molgen.models.base.GenerativeModel`; ``nan`` where neither flow can be inverted."""
         return self._together(self.guided.log_prob(positions), self.guided.base.log_prob(positions))
+
+    costly = True
+
+    def log_plain_ratio(self, positions: torch.Tensor) -> torch.Tensor:
+        """See :class:`molgen.sampling.methods.PushedModel`."""
+        free = self.guided.base.log_prob(positions)
+        ratio = free - self._together(self.guided.log_prob(positions), free)
+        return torch.where(torch.isnan(ratio), -torch.inf, ratio)
 
     def in_domain(self, positions: torch.Tensor) -> torch.Tensor:
         """See :class:`molgen.models.base.GenerativeModel`."""
         return self.guided.in_domain(positions)
 
     def _together(self, pushed: torch.Tensor, free: torch.Tensor) -> torch.Tensor:
-        return torch.logaddexp(math.log1p(-self.share) + pushed, math.log(self.share) + free)
+        # A flow keeps no draw that it cannot take back to its noise: where it cannot, its density is 0.
+        both = [torch.where(torch.isnan(part), -torch.inf, part) for part in (pushed, free)]
+        log_q = torch.logaddexp(math.log1p(-self.share) + both[0], math.log(self.share) + both[1])
+        return torch.where(torch.isneginf(log_q), torch.nan, log_q)
+
+
+def certified_draws(flow: ContinuousFlow, n: int, generator: torch.Generator) -> Draws:
+    """``n`` draws of ``flow``, rejected (``log_q`` +inf) unless its inverse leads back to the noise they came from.
+
+    What is kept has the density that ``flow.log_prob`` gives, and where that is ``nan`` nothing is kept: only so may
+    densities of several flows be added in which one of them cannot be inverted everywhere.
+    """
+    z = flow.noise(n, generator)
+    drawn = flow.draws_of(z)
+    latent = flow.chart.to_subspace(z)
+    for rows in torch.split(torch.nonzero(torch.isfinite(drawn.log_q))[:, 0], flow.settings.piece):
+        back = flow.latent_log_prob(flow.to_latent(drawn.positions[rows]))
+        # Relabelling permutes the noise and leaves its density. A comparison with nan is False.
+        same = (back - flow.latent_log_prob(latent[rows])).abs() < SAME_NOISE
+        drawn.log_q[rows[~same]] = torch.inf
+    return Draws(drawn.positions, drawn.log_q, drawn.in_domain & torch.isfinite(drawn.log_q))
 
 
 def guided_flow(model: object, bias: SumBias, settings: GuidanceSettings) -> GuidedFlow:

@@ -106,6 +106,12 @@ class LatentProposal:
         """See :class:`molgen.models.base.GenerativeModel`."""
         return self.base.log_prob(positions) + self._ratio_at(self.base.to_latent(positions))
 
+    costly = False
+
+    def log_plain_ratio(self, positions: torch.Tensor) -> torch.Tensor:
+        """See :class:`molgen.sampling.methods.PushedModel`."""
+        return -self._ratio_at(self.base.to_latent(positions))
+
     def in_domain(self, positions: torch.Tensor) -> torch.Tensor:
         """See :class:`molgen.models.base.GenerativeModel`."""
         return self.base.in_domain(positions)

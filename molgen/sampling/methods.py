@@ -7,7 +7,7 @@ of the ensemble's header.
 
 import importlib
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, Protocol, cast
+from typing import TYPE_CHECKING, Any, Protocol, cast, runtime_checkable
 
 from molgen.bias.parsing import NO_FUNCTIONS, Functions
 from molgen.errors import InputError
@@ -25,10 +25,16 @@ METHODS: dict[str, str] = {
 """Name of a method ↦ ``module:function``; the function has the arguments of :func:`model_of_record`."""
 
 
+@runtime_checkable
 class PushedModel(Protocol):
-    """What draws under a bias: a :class:`molgen.models.base.GenerativeModel` without latent numbers."""
+    """What draws under a bias: a :class:`molgen.models.base.GenerativeModel` without latent numbers of its own.
+
+    It is a mixture with a ``share`` of the plain model; ``costly`` says that its densities cost more than draws.
+    """
 
     measure: str
+    share: float
+    costly: bool
 
     @property
     def piece(self) -> int:
@@ -45,6 +51,10 @@ class PushedModel(Protocol):
 
     def in_domain(self, positions: "torch.Tensor") -> "torch.Tensor":
         """See :class:`molgen.models.base.GenerativeModel`."""
+        ...
+
+    def log_plain_ratio(self, positions: "torch.Tensor") -> "torch.Tensor":
+        """ln q_plain/q (n,) at positions (n, N, D), at most -ln ``share``; -inf where the plain density is none."""
         ...
 
 

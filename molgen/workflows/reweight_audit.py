@@ -1,11 +1,12 @@
 """The audit of a reweighting: what is compared, and with what."""
 
 import copy
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from molgen.arrays import BoolArray, FloatArray
+from molgen.arrays import BoolArray, FloatArray, IntArray
 from molgen.energies.base import Energy
 from molgen.ensemble import EnsembleReader
 from molgen.reweighting.audit import (
@@ -23,12 +24,15 @@ from molgen.reweighting.audit import (
     check_temperature,
     check_values,
 )
-from molgen.reweighting.latents import check_latents
+from molgen.reweighting.latents import check_latents, check_mass
+from molgen.sampling.methods import PushedModel
 from molgen.systems.system import AnalyticSystem, System
 from molgen.workflows.reweight_model import log_density
 from molgen.workflows.reweight_rows import RowTable
 
 if TYPE_CHECKING:
+    import torch
+
     from molgen.models.artifact import LoadedModel
 
 MOST_LATENT = 20_000
@@ -55,8 +59,8 @@ def audit_ensemble(
 
     ``system`` is that of the draws. u is compared with the values that entered the weights and, where the ensemble
     stores energies, with those too, unless the target is another (``same_target`` False, or another temperature).
-    Of plain draws of a flow the latent numbers must be distributed as the flow draws them, which shows rows that are
-    missing.
+    Of plain draws of a flow the latent numbers must be distributed as the flow draws them, and biased ones must give
+    the plain flow its mass, which shows rows that are missing.
     """
     index = audit_rows(len(reader), generator, rows)
     sample = reader.rows(index)
@@ -87,6 +91,8 @@ def audit_ensemble(
             checks.append(check_jacobian(precise, sample.positions[few], log_q[few], fixed))
             if header.kind == "model" and header.bias is None:
                 checks.append(audit_latents(reader, loaded.model, table.in_domain, generator))
+        if isinstance(loaded.model, PushedModel):
+            checks.append(audit_mass(reader, loaded.model, table.in_domain, generator))
     return assemble(len(index), checks)
 
 
@@ -100,22 +106,47 @@ def audit_latents(
     reader: EnsembleReader, model: LatentModel, in_domain: BoolArray, generator: np.random.Generator
 ) -> AuditCheck:
     """Latent numbers of the draws, or of as many random ones as are affordable, against the model's distribution."""
+    n_angles = getattr(model, "n_angles", None)
+
+    def latent(positions: "torch.Tensor") -> "torch.Tensor":
+        values: torch.Tensor = model.to_latent(positions)
+        return values
+
+    index = audit_rows(len(reader), generator, MOST_LENGTHS if n_angles is None else MOST_LATENT)
+    found = _at_rows(reader, index, in_domain, int(getattr(model, "piece", _CHUNK)), latent)
+    return check_latents(found, n_angles, len(index) - len(found))
+
+
+def audit_mass(
+    reader: EnsembleReader, model: PushedModel, in_domain: BoolArray, generator: np.random.Generator
+) -> AuditCheck:
+    """What biased draws, or as many random ones as are affordable, say of the mass of the plain model."""
+    index = audit_rows(len(reader), generator, MOST_LENGTHS if model.costly else MOST_LATENT)
+    found = _at_rows(reader, index, in_domain, model.piece, lambda positions: model.log_plain_ratio(positions).exp())
+    return check_mass(found, 1.0 / model.share, len(index) - len(found))
+
+
+def _at_rows(
+    reader: EnsembleReader,
+    index: IntArray,
+    in_domain: BoolArray,
+    piece: int,
+    function: Callable[["torch.Tensor"], "torch.Tensor"],
+) -> FloatArray:
+    """Values of ``function`` at the rows ``index`` that are ``in_domain``, ``piece`` rows of the file at a time."""
     import torch
 
-    piece = int(getattr(model, "piece", _CHUNK))
-    n_angles = getattr(model, "n_angles", None)
-    index = audit_rows(len(reader), generator, MOST_LENGTHS if n_angles is None else MOST_LATENT)
     chosen = np.zeros(len(reader), dtype=np.bool_)
     chosen[index] = True
     chosen &= in_domain
-    parts = [np.zeros((0, 0))]
+    parts: list[FloatArray] = []
     for start in range(0, len(reader), piece):
         inside = chosen[start : start + piece]
         if np.any(inside):
             positions = reader.slice(start, min(start + piece, len(reader))).positions[inside]
-            parts.append(model.to_latent(torch.as_tensor(positions, dtype=torch.float64)).double().numpy())
-    latent = np.concatenate(parts[1:] or parts)
-    return check_latents(latent, n_angles, len(index) - len(latent))
+            with torch.no_grad():
+                parts.append(function(torch.as_tensor(positions, dtype=torch.float64)).double().numpy())
+    return np.concatenate(parts) if parts else np.zeros((0, 0))
 
 
 def geometry_record(reader: EnsembleReader, system: System, in_domain: BoolArray) -> dict[str, Any]:

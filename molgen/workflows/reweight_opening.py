@@ -35,6 +35,7 @@ def open_members(paths: Sequence[Path], model: Path | None) -> Members:
     models.sort(key=lambda item: (item.name, item.digest))
     equilibria.sort(key=lambda item: (item.name, item.digest))
     members = Members(tuple(models), tuple(equilibria))
+    _check_given(members, model)
     _check_twice(members)
     _check_same_system(members)
     _check_same_density(members.models)
@@ -124,6 +125,18 @@ def _open_equilibrium(name: str, path: Path) -> EquilibriumMember:
         frames=int(manifest.result.get("frames", 0)),
         evaluations=int(manifest.result.get("evaluations", 0)),
     )
+
+
+def _check_given(members: Members, model: Path | None) -> None:
+    """A model that the user names must have drawn one of the ensembles."""
+    if model is None or not members.models:
+        return
+    first = members.models[0]
+    given = find_model(first.path, first.header, model)
+    if given is not None and given.sha256 not in {item.header.model_sha256 for item in members.models}:
+        raise InputError(
+            f"The model in {model} drew none of these ensembles.", "Give the one that did, or leave --model out."
+        )
 
 
 def _check_twice(members: Members) -> None:

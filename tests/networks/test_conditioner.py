@@ -16,8 +16,7 @@ def perturbed(module: torch.nn.Module, seed: int = 0) -> torch.nn.Module:
 def test_conditioners_start_at_zero_and_pass_gradients_to_their_last_layer() -> None:
     features = torch.randn(7, 4, generator=torch.Generator().manual_seed(1))
     plain, chain = Conditioner(4, 8, 3), AutoregressiveConditioner(4, 8, 3, 2)
-    for module in (plain, chain):
-        result = module(features)
+    for result in (plain(features, columns=1), chain(features)):
         assert result.abs().max() == 0
         result.sum().backward()
     assert plain.layers[-1].weight.grad.abs().max() > 0
@@ -25,11 +24,21 @@ def test_conditioners_start_at_zero_and_pass_gradients_to_their_last_layer() -> 
     assert chain.last.grad.abs().amax((1, 2)).min() > 0
 
 
-def test_no_feature_gives_one_constant_row() -> None:
-    result = perturbed(Conditioner(0, 8, 3))(torch.zeros(5, 0, dtype=torch.float64))
-    assert result.shape == (5, 3)
-    assert (result - result[0]).abs().max() == 0
+def test_no_feature_gives_constants() -> None:
+    result = perturbed(Conditioner(0, 8, 3))(torch.zeros(5, 0, dtype=torch.float64), columns=1)
+    assert result.shape == (3, 1, 5)
+    assert (result - result[..., :1]).abs().max() < 1e-14
     assert result.abs().max() > 0
+
+
+def test_parameters_of_a_column_come_from_its_own_rows_of_the_last_layer() -> None:
+    module = perturbed(Conditioner(4, 8, 6))
+    assert isinstance(module, Conditioner)
+    features = torch.randn(5, 4, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
+    result = module(features, columns=2)
+    plain = module.layers(features)
+    for column in range(2):
+        assert (result[:, column].t() - plain[:, 3 * column : 3 * column + 3]).abs().max() < 1e-12
 
 
 def test_torsion_features_are_the_cosines_and_sines() -> None:
@@ -43,8 +52,8 @@ def test_torsion_features_are_the_cosines_and_sines() -> None:
 def test_each_angle_depends_on_those_before_it_and_no_other() -> None:
     module = perturbed(AutoregressiveConditioner(4, 8, 3, 2))
     angles = torch.randn(1, 4, generator=torch.Generator().manual_seed(2), dtype=torch.float64)
-    jacobian = torch.autograd.functional.jacobian(module, angles)[0, :, :, 0, :]
-    dependence = jacobian.abs().amax(1)
+    jacobian = torch.autograd.functional.jacobian(module, angles)[:, :, 0, 0, :]
+    dependence = jacobian.abs().amax(0)
     assert dependence.triu().abs().max() == 0
     assert dependence[torch.ones(4, 4).tril(-1).bool()].min() > 0
 

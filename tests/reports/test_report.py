@@ -10,6 +10,7 @@ from html.parser import HTMLParser
 from pathlib import Path
 from xml.etree import ElementTree
 
+import numpy as np
 import pytest
 
 from molgen.errors import InputError
@@ -140,3 +141,14 @@ def test_importing_the_report_loads_no_plotting_library() -> None:
         "import sys, molgen.reports.report; print([m for m in ('matplotlib', 'jinja2', 'torch') if m in sys.modules])"
     )
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"
+
+
+def test_a_profile_without_any_value_is_named_and_not_drawn(report_data: ReportData) -> None:
+    line = report_data.profiles_1d[0]
+    nothing = np.full(line.free_energy.shape, np.nan)
+    bare = replace(line, cv="hollow", free_energy=nothing, low=nothing, high=nothing, reference=None)
+    text = render_report(replace(report_data, profiles_1d=(*report_data.profiles_1d, bare)))
+    assert "Too few effective draws in every bin for a free energy along hollow." in text
+    assert "Free energy along hollow" not in text
+    assert f"Free energy along {line.cv}" in text
+    assert "Too few effective draws" not in render_report(report_data)

@@ -3,7 +3,7 @@ import math
 import numpy as np
 import pytest
 
-from molgen.reweighting.latents import check_latents
+from molgen.reweighting.latents import check_latents, check_mass
 
 TRIALS = 40
 
@@ -61,3 +61,34 @@ def test_few_draws_say_nothing_and_no_numbers_are_hidden_ones() -> None:
     lost = latents(4000, 6)
     lost[:100] = np.nan
     assert check_latents(lost, 2, 0).passed
+
+
+def biased(n: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Draws x of a tenth N(0, 1) and nine tenths N(2, 0.5²), and q_plain/q at each."""
+    generator = np.random.default_rng(seed)
+    x = np.where(generator.random(n) < 0.1, generator.normal(size=n), 2.0 + 0.5 * generator.normal(size=n))
+    plain, pushed = np.exp(-0.5 * x**2), 2.0 * np.exp(-0.5 * ((x - 2.0) / 0.5) ** 2)
+    return x, plain / (0.1 * plain + 0.9 * pushed)
+
+
+def test_biased_draws_give_the_plain_model_its_mass() -> None:
+    """A false alarm is one in 500 million for a normal mean; the ratios of 2,000 draws are bounded by 10."""
+    for seed in range(TRIALS):
+        x, ratio = biased(2000, seed)
+        assert check_mass(ratio, 10.0, 0).passed
+        seen = x < 2.5
+        assert check_mass(ratio[seen], 10.0, int(np.sum(~seen))).passed
+
+
+@pytest.mark.parametrize("kept", [0.0, 0.1])
+@pytest.mark.parametrize("favoured", [False, True])
+def test_biased_draws_of_which_a_state_was_thinned_fail(favoured: bool, kept: float) -> None:
+    x, ratio = biased(4000, 1)
+    left = ((x > 1.0) != favoured) | (np.random.default_rng(2).random(len(x)) < kept)
+    check = check_mass(ratio[left], 10.0, 0)
+    assert not check.passed
+    assert "missing" in check.detail
+
+
+def test_few_biased_draws_say_nothing() -> None:
+    assert "not tested" in check_mass(np.full(100, 5.0), 10.0, 50).detail

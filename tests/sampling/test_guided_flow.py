@@ -112,6 +112,32 @@ def test_a_mixture_with_the_plain_flow_bounds_the_weights(flow: ContinuousFlow, 
     assert len(mixture.sample(0, torch.Generator().manual_seed(1)).log_q) == 0
 
 
+def test_where_one_flow_cannot_be_inverted_the_other_stands_alone(flow: ContinuousFlow) -> None:
+    """∫ p = 1 within 4 errors though the plain flow is taken to have no inverse beyond the median of rg."""
+    settings = SETTINGS.model_copy(update={"base_share": 0.5})
+    exact, lame = copy.deepcopy(flow), copy.deepcopy(flow)
+    middle = float(rg(flow.sample(200, torch.Generator().manual_seed(8)).positions).median())
+
+    def backwards(x: torch.Tensor) -> torch.Tensor:
+        lost = rg(x * lame.scale) > middle
+        return exact.backwards(x).masked_fill(lost[:, None, None], torch.nan)
+
+    lame.backwards = backwards  # type: ignore[method-assign]
+    mixture = GuidedMixture(guided_flow(lame, parse_bias("linear(rg, slope=-1 kT/nm)", SYSTEM), settings))
+    draws = mixture.sample(300, torch.Generator().manual_seed(9))
+    rejected, far = torch.isposinf(draws.log_q), rg(draws.positions) > middle
+    # Of the plain flow's half about half is lost; its other flow's draws are kept on both sides.
+    assert 50 < int(rejected.sum()) < 100
+    assert not bool((rejected & ~far).any())
+    assert bool((far & ~rejected).any())
+    assert not bool(draws.in_domain[rejected].any())
+    kept = ~rejected
+    torch.testing.assert_close(mixture.log_prob(draws.positions[kept]), draws.log_q[kept], atol=1e-6, rtol=0)
+    weight = torch.where(rejected, 0.0, torch.exp(exact.log_prob(draws.positions) - draws.log_q))
+    assert float(weight.std()) / math.sqrt(300) < 0.1
+    assert abs(float(weight.mean()) - 1.0) < 4 * float(weight.std()) / math.sqrt(300)
+
+
 def test_a_copy_in_double_precision_leaves_the_model_alone(flow: ContinuousFlow) -> None:
     single = copy.deepcopy(flow).float()
     guided = guided_flow(single, parse_bias(LINE, SYSTEM), GuidanceSettings())

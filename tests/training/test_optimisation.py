@@ -37,11 +37,11 @@ def test_a_saved_state_goes_on_bit_by_bit() -> None:
 
 def test_the_average_is_the_stated_one() -> None:
     model = network()
-    optimisation = Optimisation(model, rate=0.1, average=0.1)
+    optimisation = Optimisation(model, rate=0.1, average=0.9)
     mean = model.bias.detach().clone()
     for n in range(1, 6):
         advance(model, optimisation, n - 1, n)
-        decay = min(0.1, n / (n + 20))
+        decay = min(0.9, n / (n + 20))
         mean = decay * mean + (1 - decay) * model.bias.detach()
     torch.testing.assert_close(optimisation.mean()[1], mean)
 

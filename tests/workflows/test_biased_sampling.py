@@ -121,6 +121,23 @@ def test_faults_are_caught(model: Path, tmp_path: Path) -> None:
         assert not {check["name"]: check["passed"] for check in record["audit"]["checks"]}["log_q"]
 
 
+def test_draws_of_a_state_that_are_missing_spoil_the_mass_of_the_plain_flow(model: Path, tmp_path: Path) -> None:
+    sample(model, tmp_path / "out", n=2000, bias=BIASES["spring"], settings=SETTINGS, seed=2)
+
+    def thinned(rows: Any) -> Any:
+        kept = (rows.positions[:, 0, 0] < 0.0) | (np.random.default_rng(1).random(len(rows)) < 0.1)
+        names = ("positions", "log_q", "in_domain", "reduced_bias")
+        changes = {name: getattr(rows, name)[kept] for name in names if getattr(rows, name) is not None}
+        return replace(rows, **changes)
+
+    for folder, sound in ((tmp_path / "out", True), (altered(tmp_path / "out", tmp_path / "thin", thinned), False)):
+        record = reweight(folder, tmp_path / f"r{sound}", settings=QUICK, seed=1, allow_refused=True).record
+        checks = {check["name"]: check["passed"] for check in record["audit"]["checks"]}
+        assert checks["mass"] is sound
+        assert checks["log_q"]
+    assert record["verdict"] == "refused"
+
+
 def test_an_interrupted_adaptation_gives_the_same_in_the_end(model: Path, tmp_path: Path) -> None:
     class Twice(Interruption):
         calls = 0

@@ -15,7 +15,7 @@ import torch
 from molgen.energies.analytic import AnalyticEnergy
 from molgen.errors import InputError, InterruptedRunError
 from molgen.interruption import Interruption
-from molgen.rundir import MANIFEST
+from molgen.rundir import MANIFEST, read_manifest
 from molgen.systems.loading import load_system
 from molgen.systems.record import system_record
 from molgen.trajectories.frames import FrameSet
@@ -321,6 +321,16 @@ def test_a_model_that_is_gone_or_changed_is_said(
     monkeypatch.setattr(reweight_model, "_load", load)
     with pytest.raises(InputError, match=r"The model that drew .* was not found"):
         _record([first, second], tmp_path / "r")
+
+
+def test_a_model_that_drew_none_of_them_is_said(workshop: Workshop, tmp_path: Path) -> None:
+    first, second = workshop.draws("a", BROAD, n=200), workshop.draws("b", LEFT_WINDOW, n=200)
+    other = workshop.draws("c", RIGHT_WINDOW, n=200)
+    paths = {name: Path(read_manifest(path, "sample").config["model"]) for name, path in (("a", first), ("c", other))}
+    with pytest.raises(InputError, match=r"drew none of these ensembles"):
+        _record([first, second], tmp_path / "r", model=paths["c"])
+    assert not (tmp_path / "r").exists()
+    assert _record([first, second], tmp_path / "r", model=paths["a"])["audit"]["passed"]
 
 
 def test_the_plan_of_several(workshop: Workshop) -> None:
