@@ -59,6 +59,13 @@ MUTATIONS: dict[str, Mutation] = {
         "- torch.log(denominator)",
         ("tests/models/test_rational_quadratic.py::test_log_derivative_is_that_of_autograd",),
     ),
+    "bin-gradient": Mutation(
+        "the gradient by a bin's size forgets that the other bins shrink",
+        "molgen/models/rational_quadratic.py",
+        "by_bin.sub_(total)",
+        "by_bin",
+        ("tests/models/test_rational_quadratic.py",),
+    ),
     "coupling-sign": Mutation(
         "an affine coupling's log-derivative has the wrong sign",
         "molgen/models/coupling.py",
@@ -123,6 +130,20 @@ MUTATIONS: dict[str, Mutation] = {
         "self._parameters, 1.0 - decay)",
         "self._parameters, decay)",
         ("tests/training/test_optimisation.py::test_the_average_is_the_stated_one",),
+    ),
+    "reverse-ratio": Mutation(
+        "the reverse divergence forgets that the flow has moved since it drew its rows",
+        "molgen/training/objectives.py",
+        "ratio = rows.log_q.detach().double() - batch.log_q",
+        "ratio = 0.0 * batch.log_q",
+        ("tests/training/test_objectives.py",),
+    ),
+    "log-variance-mean": Mutation(
+        "the log-variance divergence keeps the mean of its residuals",
+        "molgen/training/objectives.py",
+        "(residual - residual.mean())",
+        "residual",
+        ("tests/training/test_objectives.py",),
     ),
     "guard-reversed": Mutation(
         "the one-sided guard looks the other way",
@@ -317,6 +338,20 @@ MUTATIONS: dict[str, Mutation] = {
         "functional.softplus(logit) - reached * logit",
         "functional.softplus(-logit) + reached * logit",
         ("tests/committor/test_likelihood.py", "tests/committor/test_fitting.py"),
+    ),
+    "uncertified": Mutation(
+        "a mixture keeps draws that the inverse of their flow does not find",
+        "molgen/sampling/guided_flow.py",
+        "drawn.log_q[rows[~same]] = torch.inf",
+        "pass",
+        ("tests/sampling/test_guided_flow.py",),
+    ),
+    "mass": Mutation(
+        "the audit of biased draws sees too much mass and not too little",
+        "molgen/reweighting/latents.py",
+        " or high + MASS_ERRORS * error < 1.0:",
+        ":",
+        ("tests/reweighting/test_latents.py",),
     ),
 }
 """By a short name; grouped by the part of the code."""

@@ -53,7 +53,7 @@ class Coupling(nn.Module):
     def _decide(self, r: torch.Tensor, context: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         """Shifts and log-scales (a, n) and the parameters of splines (P, a, n) of the active columns."""
         features = torch.cat([context, r[:, self.passive]], 1)
-        raw = self.conditioner(features, columns=len(self.active))
+        raw = self.conditioner(features, columns=len(self.active), width=self.width)
         shift, log_scale, spline = torch.split(raw, [1, 1, self.width - 2])
         return shift[0], LOG_SCALE_LIMIT * torch.tanh(log_scale[0]), spline
 

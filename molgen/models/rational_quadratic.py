@@ -41,7 +41,9 @@ class _Bins(torch.autograd.Function):
         # A product with a triangle is several times faster than a cumulated sum along a short axis.
         triangle = torch.full((bins - 1, bins), shared, dtype=raw.dtype, device=raw.device).tril()
         least = torch.arange(1, bins, dtype=raw.dtype, device=raw.device) * (whole * MIN_BIN) - bound
-        ends = torch.baddbmm(least[:, None], triangle.expand(2, -1, -1), shares.flatten(2)).view(2, -1, *raw.shape[2:])
+        ends = torch.baddbmm(least[:, None], triangle.expand(2, -1, -1), shares.flatten(2)).view(
+            2, bins - 1, *raw.shape[2:]
+        )
         before = values >= ends[1 if inverse else 0]
         index = before.sum(0)
         both = index.expand(2, 1, *index.shape)
@@ -85,7 +87,7 @@ def _transform(
     (2, ...) from its number (...).
     """
     start, size, index = _Bins.apply(  # type: ignore[no-untyped-call]
-        raw.reshape(2, -1, *values.shape), values.detach(), bound, inverse
+        raw.reshape(2, len(raw) // 2, *values.shape), values.detach(), bound, inverse
     )
     (x0, y0), (width, height) = start, size
     d0, d1 = slopes(index)

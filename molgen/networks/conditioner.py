@@ -21,20 +21,20 @@ class Conditioner(nn.Module):
         nn.init.zeros_(last.weight)
         nn.init.zeros_(last.bias)
 
-    def forward(self, features: torch.Tensor, *, columns: int) -> torch.Tensor:
-        """Parameters (outputs / columns, columns, n) from features (n, inputs); no feature is one constant zero.
+    def forward(self, features: torch.Tensor, *, columns: int, width: int) -> torch.Tensor:
+        """Parameters (width, columns, n) from features (n, inputs); no feature at all is one constant zero.
 
-        The last layer has all parameters of one column, then those of the next. Splines want equal parameters together,
-        and turning the weights is cheaper than turning what they give.
+        The last layer has the ``width`` parameters of one column, then those of the next. Splines want equal ones
+        together, and turning the weights is cheaper than turning what they give.
         """
         if features.shape[1] == 0:
             features = features.new_zeros(features.shape[0], 1)
         last = self.layers[-1]
         assert isinstance(last, nn.Linear)
-        weight = last.weight.view(columns, -1, last.in_features).transpose(0, 1).flatten(0, 1)
-        bias = last.bias.view(columns, -1).t().flatten()
+        weight = last.weight.view(columns, width, last.in_features).transpose(0, 1).flatten(0, 1)
+        bias = last.bias.view(columns, width).t().flatten()
         result = torch.addmm(bias[:, None], weight, self.layers[:-1](features).t())
-        return result.view(-1, columns, len(features))
+        return result.view(width, columns, len(features))
 
 
 class TorsionFeatures(nn.Module):

@@ -9,7 +9,9 @@ from molgen.models.coupling import LOG_SCALE_LIMIT, Coupling, alternating_halves
 def made(bins: int, active: list[int], passive: list[int]) -> Coupling:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(4)
-        coupling = Coupling(torch.tensor(active), torch.tensor(passive, dtype=torch.long), 2, 16, bins, 4.0)
+        coupling = Coupling(
+            torch.tensor(active, dtype=torch.long), torch.tensor(passive, dtype=torch.long), 2, 16, bins, 4.0
+        )
         with torch.no_grad():
             for parameter in coupling.parameters():
                 parameter.add_(0.2 * torch.randn(parameter.shape))
@@ -75,3 +77,14 @@ def test_halves_cover_every_column_in_two_layers(columns: int, layers: int) -> N
 def test_no_column_makes_empty_halves() -> None:
     pairs = alternating_halves(0, 2, torch.Generator().manual_seed(0))
     assert [len(half) for pair in pairs for half in pair] == [0, 0, 0, 0]
+
+
+def test_no_row_and_no_column_are_no_error() -> None:
+    coupling = made(3, [0, 3, 4], [1, 2])
+    r, context = inputs(0)
+    for moved, log_derivative in (coupling(r, context), coupling.inverse(r, context)):
+        assert (moved.shape, log_derivative.shape) == ((0, 5), (0,))
+    with pytest.warns(UserWarning, match="zero-element"):
+        hollow = made(3, [], [])
+    rows, context = inputs(4)
+    assert hollow(rows[:, :0], context)[1].tolist() == [0.0] * 4

@@ -16,7 +16,7 @@ def perturbed(module: torch.nn.Module, seed: int = 0) -> torch.nn.Module:
 def test_conditioners_start_at_zero_and_pass_gradients_to_their_last_layer() -> None:
     features = torch.randn(7, 4, generator=torch.Generator().manual_seed(1))
     plain, chain = Conditioner(4, 8, 3), AutoregressiveConditioner(4, 8, 3, 2)
-    for result in (plain(features, columns=1), chain(features)):
+    for result in (plain(features, columns=1, width=3), chain(features)):
         assert result.abs().max() == 0
         result.sum().backward()
     assert plain.layers[-1].weight.grad.abs().max() > 0
@@ -25,7 +25,7 @@ def test_conditioners_start_at_zero_and_pass_gradients_to_their_last_layer() -> 
 
 
 def test_no_feature_gives_constants() -> None:
-    result = perturbed(Conditioner(0, 8, 3))(torch.zeros(5, 0, dtype=torch.float64), columns=1)
+    result = perturbed(Conditioner(0, 8, 3))(torch.zeros(5, 0, dtype=torch.float64), columns=1, width=3)
     assert result.shape == (3, 1, 5)
     assert (result - result[..., :1]).abs().max() < 1e-14
     assert result.abs().max() > 0
@@ -35,7 +35,7 @@ def test_parameters_of_a_column_come_from_its_own_rows_of_the_last_layer() -> No
     module = perturbed(Conditioner(4, 8, 6))
     assert isinstance(module, Conditioner)
     features = torch.randn(5, 4, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
-    result = module(features, columns=2)
+    result = module(features, columns=2, width=3)
     plain = module.layers(features)
     for column in range(2):
         assert (result[:, column].t() - plain[:, 3 * column : 3 * column + 3]).abs().max() < 1e-12
