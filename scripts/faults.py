@@ -177,7 +177,7 @@ FAULTS: dict[str, Fault] = {
     "energies of another temperature": Fault(hotter_energies, ("energy",), KINDS),
     "energies permuted against frames": Fault(permuted("reduced_energy"), ("energy",), KINDS),
     "weights permuted against frames": Fault(
-        permuted("log_weight"), ("weight", "energy"), ("annealed",), "weights are made of log q and u"
+        permuted("log_weight"), ("weight", "evidence"), ("annealed",), "weights are made of log q and u"
     ),
     "mirrored frames": Fault(
         mirrored, ("domain",), ("spline", "biased", "annealed", "combined"), "mirror images belong to the system"

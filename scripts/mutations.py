@@ -107,7 +107,7 @@ MUTATIONS: dict[str, Mutation] = {
         "molgen/energies/analytic.py",
         "self._beta = system.temperature_k / self.temperature_k",
         "self._beta = self.temperature_k / system.temperature_k",
-        ("tests/energies/test_analytic.py",),
+        ("tests/energies/test_analytic.py", "tests/contracts/test_energies.py"),
     ),
     "force-sign": Mutation(
         "the gradient is the force",
@@ -278,14 +278,14 @@ MUTATIONS: dict[str, Mutation] = {
         "molgen/bias/harmonic.py",
         'f"{0.5 * self.stiffness!r}*d^2',
         'f"{self.stiffness!r}*d^2',
-        ("tests/contracts/test_biases.py",),
+        ("tests/contracts/test_biases.py", "tests/dynamics/test_umbrella.py"),
     ),
     "defensive-mixture": Mutation(
         "the shares of a defensive mixture are exchanged in its density",
         "molgen/sampling/latent_proposal.py",
         "np.logaddexp(math.log(self.share), math.log1p(-self.share) + ratio)",
         "np.logaddexp(math.log1p(-self.share), math.log(self.share) + ratio)",
-        ("tests/sampling/test_latent_adaptation.py::test_density_of_draws_and_of_frames_agree",),
+        ("tests/sampling/test_latent_adaptation.py",),
     ),
     # Sampling
     "metropolis-kinetic": Mutation(

@@ -8,7 +8,6 @@ JSON. Nothing of molgen is imported here.
 """
 
 import json
-import math
 import sys
 import time
 from pathlib import Path
@@ -23,6 +22,11 @@ from openpathsampling.engines import openmm as ops_openmm
 
 def distance(snapshot, phi, psi, centre):
     """Distance of (phi, psi) from ``centre`` in rad, periodic."""
+    # OpenPathSampling stores the function and accepts no name from outside of it.
+    import math
+
+    import numpy as np
+
     total = 0.0
     for value, point in zip((phi(snapshot), psi(snapshot)), centre, strict=True):
         difference = (float(np.ravel(value)[0]) - point + math.pi) % (2.0 * math.pi) - math.pi

@@ -25,6 +25,7 @@ STATE_FRAMES = 50
 LIMIT_SHARE = 0.2
 """Largest share of a time limit that is kept for the check."""
 LEAST_DRAWS = 50
+"""Where so many take longer than the whole limit there is no check."""
 LEAST_FRAMES = 20
 """With time for fewer frames than this the states are not judged."""
 _TIMED_S = 1.0
@@ -35,6 +36,7 @@ class FreshCheck:
 
     def __init__(self, model: SavedModel, task: TrainingTask) -> None:
         self.model, self.task = model, task
+        self._each = 0.0
         self._draws, self.reserve_s = self._planned()
 
     def run(self, positions: FloatArray, reduced: FloatArray, record: TrainingRecord, keeper: Keeper) -> None:
@@ -42,6 +44,12 @@ class FreshCheck:
 
         ``positions`` (n, N, D) and ``reduced`` (n,) are all frames of the task with their energies.
         """
+        if not self._draws:
+            record.notes.append(
+                f"There was no time to check the model by fresh draws ({self._each:.1f} s each): nothing is known of "
+                "its states."
+            )
+            return
         started = time.monotonic()
         pieces: list[Draws] = []
         done = 0
@@ -92,21 +100,22 @@ class FreshCheck:
         draws, limit = self.task.settings.check_draws, self.task.limit_s
         if limit is None:
             return draws, 0.0
-        each = self._seconds_a_draw(draws)
+        each = self._each = self._seconds_a_draw(draws, min(_TIMED_S, 0.25 * LIMIT_SHARE * limit))
         frames = self.task.settings.check_frames if self.task.system.definition.state else 0
         reserve = min(LIMIT_SHARE * limit, each * (draws + frames))
-        affordable = int(reserve / max(each, 1e-9)) - frames
-        return min(draws, max(LEAST_DRAWS, affordable)), reserve
+        affordable = max(LEAST_DRAWS, int(reserve / max(each, 1e-9)) - frames)
+        # The least may overrun the share that is kept for it, not the limit.
+        return (min(draws, affordable), reserve) if affordable * each <= limit else (0, 0.0)
 
-    def _seconds_a_draw(self, most: int) -> float:
-        """Timed on as many draws at once as take a second, since few are dearer each than many."""
+    def _seconds_a_draw(self, most: int, enough_s: float) -> float:
+        """Timed on as many draws at once as take ``enough_s``, since few are dearer each than many."""
         generator = torch.Generator().manual_seed(child_seed(self.task.seed, "timing"))
         count = min(4, most)
         while True:
             started = time.monotonic()
             self.model.sample(count, generator)
             seconds = time.monotonic() - started
-            if seconds > _TIMED_S or 2 * count > min(most, self.model.piece):
+            if seconds > enough_s or 2 * count > min(most, self.model.piece):
                 return seconds / count
             count *= 2
 

@@ -5,6 +5,7 @@ import time
 import pytest
 import torch
 
+from molgen.models.base import Draws
 from molgen.systems.definition import StateSection
 from molgen.training.table import training_of
 from tests.continuous import Normal
@@ -44,6 +45,26 @@ def test_with_time_for_few_frames_the_states_are_not_judged(make: Make, monkeypa
     monkeypatch.setattr(Normal, "sample", _without_density(Normal.sample, plain))
     record = training_of("stand-in").run(model, task)
     assert any("no time to judge the states" in note for note in record.notes)
+
+
+def test_without_time_for_the_fewest_draws_there_is_no_check(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    drawn = []
+    plain = Normal.sample
+
+    def dear(self: Normal, n: int, generator: torch.Generator) -> Draws:
+        drawn.append(n)
+        time.sleep(0.05 * n)
+        return plain(self, n, generator)
+
+    model, task = make(changes={"steps": 5, "check_draws": 60}, states=HALVES, limit_s=1.0)
+    monkeypatch.setattr(Normal, "sample", dear)
+    started = time.monotonic()
+    record = training_of("stand-in").run(model, task)
+    assert time.monotonic() - started < 0.05 * 50
+    assert drawn == [4]  # timed, and no more
+    assert any("no time to check the model by fresh draws" in note for note in record.notes)
+    assert record.states == []
+    assert not any("ess" in row for row in record.curve)
 
 
 def _without_density(sample, log_prob):  # type: ignore[no-untyped-def]
