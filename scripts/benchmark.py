@@ -122,7 +122,7 @@ def run_long(options: argparse.Namespace) -> None:
 
     def one(seed: int) -> list[dict[str, Any]]:
         root = options.output / f"seed-{seed}"
-        shared = ["--seed", str(seed), "--workers", str(options.workers), "--platform", "Reference"]
+        shared = ["--seed", str(seed), "--workers", str(options.workers), "--platform", options.platform]
         md = molgen("simulate", options.system, "--explore", "--time", options.time, "-o", str(root / "md"), *shared)
         overrides = [part for item in options.set for part in ("--set", item)]
         model = molgen("train", options.system, str(root / "md"), "-o", str(root / "model"), *shared, *overrides)
@@ -132,7 +132,7 @@ def run_long(options: argparse.Namespace) -> None:
             sampled = molgen("sample", str(root / "model"), "-n", "100000", "-o", target, "--seed", str(draw))
             record = molgen(
                 "reweight", target, "-o", str(root / f"result-{draw}"), "--seed", str(draw),
-                "--workers", str(options.workers), "--platform", "Reference",
+                "--workers", str(options.workers), "--platform", options.platform,
             )  # fmt: skip
             spent = {"simulate": md["seconds"], "train": model["seconds"], "sample": sampled["seconds"]}
             rows.append({"training_seed": seed, "draw_seed": draw, "spent": spent, **record})
@@ -203,6 +203,7 @@ def main() -> None:
     long.add_argument("--first", type=int, default=1, help="the first training seed")
     long.add_argument("--time", default="8ns")
     long.add_argument("--draws", type=int, default=5)
+    long.add_argument("--platform", default="Reference", help="CPU is faster where a force is given by an expression")
     long.add_argument("--set", action="append", default=[])
     long.set_defaults(run=run_long)
     cost = commands.add_parser("cost")
