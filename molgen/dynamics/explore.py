@@ -1,39 +1,66 @@
 """Explore: hot dynamics finds the states, short runs at the target temperature follow from each.
 
-The frames cover the states; how many fall into each is no estimate of a population.
+The frames cover the states; how many fall into each is no estimate of a population. A declared state that hot dynamics
+passes through without a starting point in it is given some of the frames it was passed by.
 """
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from molgen.arrays import FloatArray
+from molgen.arrays import FloatArray, IntArray
 from molgen.coordinates.domain import Domain
 from molgen.dynamics.propagator import Piece, Propagator
 from molgen.errors import PartialError
 from molgen.seeds import child_seed
 
+Label = Callable[[FloatArray], IntArray]
+"""The state (n,) of frames (n, N, D), -1 for none."""
 _ATTEMPTS_PER_SEED, _SPARE_ATTEMPTS = 3, 10
+LOOKS = 10
+"""Frames of an interval that are looked at for states, the last of them its starting point."""
+MOST_VISITS = 20
+"""Frames that a hot trajectory keeps of each state."""
+LEAST_SHARE = 0.05
+"""Share of the starting points that a state is given in which there was none."""
 
 
 @dataclass(frozen=True)
 class HotSeeds:
-    """Starting points (n, N, D) from hot dynamics, the attempts refused for their stereochemistry, steps spent."""
+    """Starting points (n, N, D) from hot dynamics, the attempts refused for their stereochemistry, steps spent.
+
+    ``visits`` (m, N, D) are frames from between them that lie in the states ``visited`` (m,), some of each.
+    """
 
     positions: FloatArray
     rejected: int
     evaluations: int
+    visits: FloatArray
+    visited: IntArray
 
 
 def hot_chain(
-    propagator: Propagator, start: FloatArray, domain: Domain, *, warm_up: Piece, interval: Piece, n: int, seed: int
+    propagator: Propagator,
+    start: FloatArray,
+    domain: Domain,
+    *,
+    warm_up: Piece,
+    interval: Piece,
+    n: int,
+    seed: int,
+    label: Label | None = None,
 ) -> HotSeeds:
     """``n`` frames one ``interval`` apart of a hot trajectory from ``start`` (N, D) after ``warm_up``.
+
+    ``label`` says in which declared state a frame is, if there are any.
 
     A frame whose stereochemistry has changed is counted and thrown away, and the trajectory tries again from the
     one before it: otherwise all that follow would be wrong as well. ``PartialError`` if this happens too often.
     """
     kept: list[FloatArray] = []
+    passed: list[FloatArray] = []
+    often = replace(interval, every=interval.steps // LOOKS) if interval.steps % LOOKS == 0 else interval
     attempts = rejected = evaluations = 0
     current = start
     while len(kept) < n + 1:
@@ -42,13 +69,49 @@ def hot_chain(
                 f"Hot dynamics lost the stereochemistry in {rejected} of {attempts} intervals.",
                 "Lower the hot temperature (--set hot_temperature_k=500).",
             )
-        piece = interval if kept else warm_up
-        frame = propagator.run(current[None], piece, child_seed(seed, "hot", attempts))[0, -1]
+        piece = (often if label else interval) if kept else warm_up
+        frames = propagator.run(current[None], piece, child_seed(seed, "hot", attempts))[0]
+        frame = frames[-1]
         attempts += 1
         evaluations += piece.evaluations
         if domain.contains(frame[None])[0]:
+            if kept:
+                passed.append(frames[:-1])
             kept.append(frame)
             current = frame
         else:
             rejected += 1
-    return HotSeeds(np.stack(kept[1:]), rejected, evaluations)
+    visits, visited = _visits(passed, domain, label)
+    return HotSeeds(np.stack(kept[1:]), rejected, evaluations, visits, visited)
+
+
+def _visits(passed: list[FloatArray], domain: Domain, label: Label | None) -> tuple[FloatArray, IntArray]:
+    """Frames of each state among those ``passed``, spread over the trajectory, and their states."""
+    frames = np.concatenate(passed)
+    states = np.full(len(frames), -1, dtype=np.int64) if label is None else label(frames)
+    some = [_spread(np.flatnonzero(states == state), MOST_VISITS) for state in np.unique(states[states >= 0])]
+    rows = np.concatenate([np.zeros(0, dtype=np.int64), *some])
+    rows = rows[domain.contains(frames[rows])] if len(rows) else rows
+    return frames[rows], states[rows]
+
+
+def _spread(rows: IntArray, most: int) -> IntArray:
+    """At most ``most`` of ``rows`` (n,), evenly."""
+    return rows[np.unique(np.linspace(0, len(rows) - 1, min(most, len(rows))).astype(np.int64))]
+
+
+def with_visits(starts: FloatArray, states: IntArray, visits: FloatArray, visited: IntArray) -> FloatArray:
+    """``starts`` (n, N, D) in the ``states`` (n,), with ``visits`` (m, N, D) of states (m,) in which there is none.
+
+    Each such state is given ``LEAST_SHARE`` of the starting points, or as many as it has visits, in the place of
+    points of the state that has most. Where every state has a starting point nothing changes.
+    """
+    starts, states = starts.copy(), states.copy()
+    wanted = max(1, int(LEAST_SHARE * len(starts)))
+    for state in np.setdiff1d(visited, states):
+        found = _spread(np.flatnonzero(visited == state), wanted)
+        names, counts = np.unique(states, return_counts=True)
+        crowd = np.flatnonzero(states == names[np.argmax(counts)])
+        given = _spread(crowd, min(len(found), len(crowd) - 1))
+        starts[given], states[given] = visits[found[: len(given)]], state
+    return starts

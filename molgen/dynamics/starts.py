@@ -1,13 +1,17 @@
-"""Where the hot chains of exploring begin: every form of the bonds that may be cis or trans.
+"""Structures that dynamics does not find: every form of the bonds that may be cis or trans, and declared states.
 
-Such a bond (X-Pro) turns too rarely even in hot dynamics, and a form that no frame shows is one that no model has.
+A bond that may be either (X-Pro) turns too rarely even in hot dynamics, and a form that no frame shows is one that no
+model has; hot chains begin in all of them. A state behind a high barrier may be passed by no hot chain; the torsions
+among the collective variables are turned until a structure is in it.
 """
 
+import math
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
-from molgen.arrays import FloatArray
+from molgen.arrays import FloatArray, IntArray
 from molgen.coordinates.domain import domain_of, either_form
 from molgen.coordinates.symmetry import beyond
 from molgen.energies.platforms import open_context
@@ -15,6 +19,9 @@ from molgen.systems.system import MolecularSystem, System
 
 MAX_CHAINS = 8
 _MINIMISER_STEPS = 500
+_TURNS = 4000
+_RELAXED = 40
+"""Structures in a state that are tried at most."""
 
 
 def hot_chains(system: System, at_least: int) -> int:
@@ -48,8 +55,46 @@ def starting_structures(system: System, chains: int, platform: str) -> list[Floa
     return found
 
 
+def turned_into(
+    system: System, label: Callable[[FloatArray], IntArray], state: int, *, most: int, seed: int, platform: str
+) -> FloatArray:
+    """At most ``most`` relaxed structures (n, N, D) in ``state`` by ``label``, from turns of torsions at random.
+
+    The system's structure with each torsion among its collective variables turned by a random angle, unless its bond is
+    in a ring; relaxed, and kept if still in the state and in the domain. None for a system without such torsions.
+    """
+    if not isinstance(system, MolecularSystem):
+        return np.zeros((0, *system.positions.shape))
+    bonds = sorted({(cv.torsion[1], cv.torsion[2]) for cv in system.definition.cv if cv.torsion is not None})
+    if not bonds:
+        return np.zeros((0, *system.positions.shape))
+    generator = np.random.default_rng(seed)
+    turned = np.stack([_turned(system, bonds, generator) for _ in range(_TURNS)])
+    domain = domain_of(system)
+    found: list[FloatArray] = []
+    for positions in turned[np.flatnonzero(label(turned) == state)[:_RELAXED]]:
+        if len(found) == most:
+            break
+        relaxed = _relaxed(system, positions, platform)
+        if np.isfinite(relaxed).all() and domain.contains(relaxed[None])[0] and label(relaxed[None])[0] == state:
+            found.append(relaxed)
+    return np.stack(found) if found else np.zeros((0, *system.positions.shape))
+
+
+def _turned(system: MolecularSystem, bonds: Sequence[tuple[int, int]], generator: np.random.Generator) -> FloatArray:
+    positions = system.positions
+    for bond in bonds:
+        positions = _turn(system, positions, bond, float(generator.uniform(-math.pi, math.pi)))
+    return positions
+
+
 def _half_turn(system: MolecularSystem, positions: FloatArray, bond: tuple[int, int]) -> FloatArray:
     """``positions`` with everything beyond ``bond`` turned by 180 degrees about it; unchanged for a bond in a ring."""
+    return _turn(system, positions, bond, math.pi)
+
+
+def _turn(system: MolecularSystem, positions: FloatArray, bond: tuple[int, int], angle: float) -> FloatArray:
+    """``positions`` with everything beyond ``bond`` turned by ``angle`` about it; unchanged for a bond in a ring."""
     i, j = bond
     side = beyond(system.topology.neighbours(), j, i)
     if i in side:
@@ -58,8 +103,10 @@ def _half_turn(system: MolecularSystem, positions: FloatArray, bond: tuple[int, 
     axis = axis / np.linalg.norm(axis)
     moved = sorted(side - {j})
     relative = positions[moved] - positions[j]
+    along = np.outer(relative @ axis, axis)
+    across = (relative - along) * math.cos(angle) + np.cross(axis, relative) * math.sin(angle)
     result = positions.copy()
-    result[moved] = positions[j] + 2.0 * np.outer(relative @ axis, axis) - relative
+    result[moved] = positions[j] + along + across
     return result
 
 

@@ -4,7 +4,7 @@ Every task has its own seed and is defined by the settings alone: the frames are
 many, and after an interruption.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,8 +13,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from molgen.arrays import FloatArray
-from molgen.coordinates.domain import Domain, domain_of
-from molgen.dynamics.explore import hot_chain
 from molgen.dynamics.factory import open_propagator
 from molgen.dynamics.propagator import Piece, Propagator
 from molgen.dynamics.schedule import ExplorePlan, Mode, PlainPlan, SimulationSettings, plan_explore, plan_plain
@@ -30,6 +28,7 @@ from molgen.systems.record import system_record
 from molgen.systems.system import MolecularSystem, System
 from molgen.trajectories.frames import FrameKind
 from molgen.trajectories.shards import read_shard, write_shard
+from molgen.workflows.hot_dynamics import hot_task, read_hot, starting_points, write_hot
 from molgen.workflows.starting_frame import start_digest, starting_frame
 
 if TYPE_CHECKING:
@@ -210,23 +209,23 @@ def _bias(system: System, mode: Mode, text: str | None, settings: SimulationSett
 
 
 def _explore(run: _Run, plan: ExplorePlan) -> dict[str, Any]:
-    domain = domain_of(run.system)
     starts = starting_structures(run.system, len(plan.seeds), run.platform)
     missing = [chain for chain in range(len(plan.seeds)) if not (run.directory.path / _hot_name(chain)).exists()]
     hot_tasks = (
         (
             chain,
-            (run.propagator, starts[chain], domain, plan, chain, child_seed(run.directory.seed, "hot", chain)),
+            (run.propagator, starts[chain], run.system, plan, chain, child_seed(run.directory.seed, "hot", chain)),
         )
         for chain in missing
     )
     done = len(plan.seeds) - len(missing)
-    for chain, hot in _in_parallel(run, _hot_task, hot_tasks):
+    for chain, hot in _in_parallel(run, hot_task, hot_tasks):
         with run.directory.atomic(_hot_name(chain)) as path:
-            np.savez(path, positions=hot[0], counts=np.array(hot[1]))
+            write_hot(path, hot)
         done += 1
         run.progress(ProgressEvent("hot dynamics", done, len(plan.seeds), "chains"))
-    chains = [_read_hot(run.directory.path / _hot_name(chain)) for chain in range(len(plan.seeds))]
+    chains = [read_hot(run.directory.path / _hot_name(chain)) for chain in range(len(plan.seeds))]
+    points = starting_points(run.system, chains, seed=run.directory.seed, platform=run.platform)
     first_lineage = np.concatenate([[0], np.cumsum(plan.seeds)])
     batches = plan.batches
 
@@ -234,15 +233,16 @@ def _explore(run: _Run, plan: ExplorePlan) -> dict[str, Any]:
         for index, (chain, first, end) in enumerate(batches):
             if not _shard_path(run, index).exists():
                 seed = child_seed(run.directory.seed, "segments", index)
-                yield index, (run.propagator, chains[chain][0][first:end], plan.segment, seed)
+                offset = int(first_lineage[chain])
+                yield index, (run.propagator, points[offset + first : offset + end], plan.segment, seed)
 
     def lineages(index: int) -> list[int]:
         chain, first, end = batches[index]
         return list(range(int(first_lineage[chain]) + first, int(first_lineage[chain]) + end))
 
     _write_shards(run, tasks(), lineages, len(batches), "segments")
-    hot_steps = sum(int(counts[1]) for _, counts in chains)
-    rejected = sum(int(counts[0]) for _, counts in chains)
+    hot_steps = sum(chain.evaluations for chain in chains)
+    rejected = sum(chain.rejected for chain in chains)
     steps = hot_steps + sum(plan.seeds) * plan.segment.evaluations
     return _counts(plan.frames, sum(plan.seeds), len(batches), rejected, steps)
 
@@ -317,26 +317,12 @@ def _in_parallel(
             yield pending.pop(future), future.result()
 
 
-def _hot_task(
-    propagator: Propagator, start: FloatArray, domain: Domain, plan: ExplorePlan, chain: int, seed: int
-) -> tuple[FloatArray, Sequence[int]]:
-    hot = hot_chain(
-        propagator, start, domain, warm_up=plan.warm_up, interval=plan.interval, n=plan.seeds[chain], seed=seed
-    )
-    return hot.positions, (hot.rejected, hot.evaluations)
-
-
 def _segment_task(propagator: Propagator, start: FloatArray, piece: Piece, seed: int) -> FloatArray:
     return propagator.run(start, piece, seed)
 
 
 def _hot_name(chain: int) -> str:
     return f"hot-{chain:04d}.npz"
-
-
-def _read_hot(path: Path) -> tuple[FloatArray, FloatArray]:
-    with np.load(path, allow_pickle=False) as data:
-        return data["positions"], data["counts"]
 
 
 def _shard_path(run: _Run, index: int) -> Path:

@@ -31,15 +31,23 @@ from tests.molecules import frames_of, labellings, random_rotations, superposed_
 FLOAT32 = 5e-4
 """Tolerated error of a float32 log q (measured: 4e-5 in 2,000 draws): some 60 logarithms, each of a steep spline."""
 NETWORK = EquivariantSettings(layers=2, scalars=8, vectors=4, radial=8, hidden=8, soften=0.5)
+TENSORS = EquivariantSettings(layers=1, scalars=4, vectors=2, tensors=2, radial=4, hidden=4, soften=0.5)
+"""Their Jacobian is made by forward mode, which is dear."""
 SMALL: dict[str, Settings] = {
     "spline": SplineFlowSettings(hidden=32, torsion_hidden=16, torsion_bins=8),
     "flow-matching": FlowMatchingSettings(network=NETWORK, steps=3),
     "flow-matching at temperatures": FlowMatchingSettings(network=NETWORK, steps=3, temperatures=(90.0, 200.0)),
+    "flow-matching with tensors": FlowMatchingSettings(network=TENSORS, steps=6),
     "diffusion": DiffusionSettings(network=NETWORK, steps=12, scheme="midpoint"),
 }
 MOLECULES = ["spline:alanine-dipeptide", "flow-matching:chiral", "diffusion:chiral"]
 PARTICLES = ["spline:double-well", "spline:muller-brown"]
-CLUSTERS = ["flow-matching:dw4", "flow-matching at temperatures:dw4", "diffusion:dw4"]
+CLUSTERS = [
+    "flow-matching:dw4",
+    "flow-matching at temperatures:dw4",
+    "flow-matching with tensors:dw4",
+    "diffusion:dw4",
+]
 CASES = MOLECULES + PARTICLES + CLUSTERS
 """Model and system: every row of MODELS is here, on each kind of system that it is for."""
 

@@ -1,9 +1,9 @@
 import numpy as np
 import pytest
 
-from molgen.arrays import BoolArray, FloatArray
+from molgen.arrays import BoolArray, FloatArray, IntArray
 from molgen.coordinates.domain import Domain
-from molgen.dynamics.explore import hot_chain
+from molgen.dynamics.explore import MOST_VISITS, hot_chain, with_visits
 from molgen.dynamics.propagator import Piece
 from molgen.errors import PartialError
 
@@ -43,3 +43,59 @@ def test_refused_frames_are_counted_and_the_chain_goes_on_from_the_last_good_one
 def test_a_chain_that_never_keeps_its_stereochemistry_ends_with_a_remedy() -> None:
     with pytest.raises(PartialError, match="hot_temperature_k"):
         hot_chain(Counting(), np.zeros((1, 1)), Never(), warm_up=_INTERVAL, interval=_INTERVAL, n=2, seed=1)
+
+
+class Walking:
+    """The one coordinate grows by 1 a step."""
+
+    timestep_ps = 1.0
+
+    def run(self, start: FloatArray, piece: Piece, seed: int) -> FloatArray:
+        steps = piece.discard_steps + piece.every * np.arange(1, piece.frames + 1)
+        return start[:, None] + steps[None, :, None, None]
+
+
+def test_frames_between_the_starting_points_are_kept_of_each_state() -> None:
+    def label(frames: FloatArray) -> IntArray:
+        x = frames[:, 0, 0]
+        return np.where(x % 100 == 0, 0, np.where((x > 130) & (x < 180), 1, -1))
+
+    class Everywhere(Domain):
+        def contains(self, positions: FloatArray) -> BoolArray:
+            return positions[:, 0, 0] != 150.0
+
+    piece = Piece(700.0, 100, 100)
+    hot = hot_chain(Walking(), np.zeros((1, 1)), Everywhere(), warm_up=piece, interval=piece, n=3, seed=1, label=label)
+    # Starting points are as without looking; those themselves are no visits.
+    assert hot.positions[:, 0, 0].tolist() == [200.0, 300.0, 400.0]
+    assert hot.evaluations == 400
+    assert hot.visits[:, 0, 0].tolist() == [140.0, 160.0, 170.0]
+    assert hot.visited.tolist() == [1, 1, 1]
+
+
+def test_of_many_visits_some_are_kept() -> None:
+    piece = Piece(700.0, 100, 100)
+    hot = hot_chain(
+        Walking(), np.zeros((1, 1)), Always(), warm_up=piece, interval=piece, n=9, seed=1,
+        label=lambda frames: np.zeros(len(frames), dtype=np.int64),
+    )  # fmt: skip
+    assert len(hot.visits) == MOST_VISITS
+    assert hot.visits[0, 0, 0] == 110.0
+    assert hot.visits[-1, 0, 0] == 990.0
+
+
+class Always(Domain):
+    def contains(self, positions: FloatArray) -> BoolArray:
+        return np.ones(len(positions), dtype=np.bool_)
+
+
+def test_a_state_without_a_starting_point_is_given_some_of_its_visits() -> None:
+    starts, states = np.arange(40.0)[:, None, None], np.array([0] * 30 + [1] * 10)
+    visits, visited = np.array([100.0, 101.0, 200.0, 201.0, 202.0])[:, None, None], np.array([1, 1, 2, 2, 2])
+    given = with_visits(starts, states, visits, visited)[:, 0, 0]
+    changed = np.flatnonzero(given != np.arange(40.0))
+    assert given[changed].tolist() == [200.0, 202.0]  # a twentieth of 40; state 1 has starting points
+    assert np.all(changed < 30)
+    assert np.array_equal(with_visits(starts, states, visits[:2], visited[:2]), starts)
+    alone = with_visits(starts[:1], states[:1], visits, visited)
+    assert alone[:, 0, 0].tolist() == [0.0]  # the only starting point stays

@@ -3,7 +3,9 @@ import pytest
 
 from molgen.coordinates.domain import domain_of, either_form
 from molgen.coordinates.geometry import torsion_angles
-from molgen.dynamics.starts import hot_chains, starting_structures
+from molgen.dynamics.starts import hot_chains, starting_structures, turned_into
+from molgen.observables.states import build_states
+from molgen.observables.table import evaluate_cvs
 from molgen.systems.loading import load_system
 from molgen.systems.system import MolecularSystem
 from molgen.workflows import init
@@ -38,3 +40,30 @@ def test_prolines_amide_begins_trans_and_cis_inside_the_domain(proline: Molecula
     assert sorted(np.sign(cosine)) == [-1.0, 1.0]
     assert np.abs(cosine).min() > 0.8
     assert domain_of(proline).contains(starts).all()
+
+
+def test_torsions_are_turned_until_a_structure_is_in_a_state() -> None:
+    system = load_system("alanine-dipeptide-vacuum")
+    states = build_states(system)
+
+    def label(frames: np.ndarray) -> np.ndarray:
+        return states.assign(evaluate_cvs(system, frames))
+
+    axial = states.names.index("c7ax")
+    assert label(system.positions[None])[0] != axial
+    found = turned_into(system, label, axial, most=3, seed=1, platform="Reference")
+    assert found.shape == (3, 22, 3)
+    assert label(found).tolist() == [axial] * 3
+    assert domain_of(system).contains(found).all()
+    assert not np.array_equal(found[0], found[1])
+    again = turned_into(system, label, axial, most=3, seed=1, platform="Reference")
+    np.testing.assert_array_equal(found, again)
+    nowhere = turned_into(system, lambda frames: np.zeros(len(frames), dtype=np.int64), 1, most=3, seed=1, platform="")
+    assert nowhere.shape == (0, 22, 3)
+
+
+def test_what_has_no_torsion_is_not_turned() -> None:
+    well = load_system("double-well")
+    assert (
+        len(turned_into(well, lambda frames: np.ones(len(frames), dtype=np.int64), 1, most=3, seed=1, platform="")) == 0
+    )
