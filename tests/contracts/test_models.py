@@ -31,7 +31,7 @@ from tests.molecules import frames_of, labellings, random_rotations, superposed_
 FLOAT32 = 5e-4
 """Tolerated error of a float32 log q (measured: 4e-5 in 2,000 draws): some 60 logarithms, each of a steep spline."""
 NETWORK = EquivariantSettings(layers=2, scalars=8, vectors=4, radial=8, hidden=8, soften=0.5)
-TENSORS = EquivariantSettings(layers=1, scalars=4, vectors=2, tensors=2, radial=4, hidden=4, soften=0.5)
+TENSORS = NETWORK.model_copy(update={"layers": 1, "tensors": 4})
 """Their Jacobian is made by forward mode, which is dear."""
 SMALL: dict[str, Settings] = {
     "spline": SplineFlowSettings(hidden=32, torsion_hidden=16, torsion_bins=8),
