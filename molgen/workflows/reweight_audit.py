@@ -123,7 +123,8 @@ def audit_mass(
     """What biased draws, or as many random ones as are affordable, say of the mass of the plain model."""
     index = audit_rows(len(reader), generator, MOST_LENGTHS if model.costly else MOST_LATENT)
     found = _at_rows(reader, index, in_domain, model.piece, lambda positions: model.log_plain_ratio(positions).exp())
-    return check_mass(found, 1.0 / model.share, len(index) - len(found))
+    # Without any row in the domain there are no columns either.
+    return check_mass(found.reshape(-1), 1.0 / model.share, len(index) - len(found))
 
 
 def _at_rows(
