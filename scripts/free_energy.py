@@ -3,6 +3,7 @@
     python scripts/benchmark.py free-energy run -o bench/free-energy --method molgen-soft --model MODEL --seeds 10
     python scripts/benchmark.py free-energy run -o bench/free-energy --method metadynamics --seeds 10
     python scripts/benchmark.py free-energy static WORK           # the reference's runs, of make_reference.py -o WORK
+    python scripts/benchmark.py free-energy static WORK2 --first 5          # and of another folder, after those five
     python scripts/benchmark.py free-energy table                 # Markdown
     python scripts/benchmark.py free-energy plot                  # error.svg beside the rows
     python scripts/benchmark.py free-energy barrier MODEL -o bench/barrier      # ALA2-V, |φ| < 0.1 rad
@@ -157,8 +158,10 @@ def static(given: argparse.Namespace) -> None:
 
     from molgen.coordinates.domain import torsion_angles
 
-    rows: list[dict[str, Any]] = []
-    for number, path in enumerate(sorted(given.work.glob("run*.npz"))):
+    target = given.rows / "metadynamics-static.json"
+    earlier = json.loads(target.read_text()) if target.exists() else []
+    rows: list[dict[str, Any]] = [row for row in earlier if row["seed"] < 100 * (given.first + 1)]
+    for number, path in enumerate(sorted(given.work.glob("run*.npz")), start=given.first):
         run = np.load(path, allow_pickle=False)
         phi = torsion_angles(run["x"].astype(float), PHI)
         for budget in BUDGETS["metadynamics-static"]:
@@ -176,7 +179,7 @@ def static(given: argparse.Namespace) -> None:
                     }
                 )
     rows.sort(key=lambda row: (row["seed"], row["budget"]))
-    (given.rows / "metadynamics-static.json").write_text(json.dumps(rows, indent=1) + "\n")
+    target.write_text(json.dumps(rows, indent=1) + "\n")
 
 
 def run(given: argparse.Namespace) -> None:
@@ -292,6 +295,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     runs.set_defaults(run=run)
     statics = parts.add_parser("static")
     statics.add_argument("work", type=Path)
+    statics.add_argument("--first", type=int, default=0, help="how many runs were read from other folders before")
     statics.set_defaults(run=static)
     barrier.arguments(parts.add_parser("barrier"))
     tables, plots = parts.add_parser("table"), parts.add_parser("plot")

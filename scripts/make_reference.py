@@ -171,7 +171,8 @@ def collect(system: Any, biases: tuple[FourierTorsionBias, ...], work: Path, arg
     result["populations"] = populations(states.names, labels, weights, lineage, blocks)
     if args.earlier:
         sets = [json.loads(path.read_text()) for path in args.earlier]
-        result["combined"] = combined([result, *sets]) | {"command": command(args)}
+        earlier = [each.get("combined", each["populations"]) for each in sets]
+        result["combined"] = combined([result["populations"], *earlier]) | {"command": command(args)}
     result["energy_kt"] = dict(zip(("mean", "standard_error"), weighted_mean(energy, weights, blocks), strict=True))
     result["surface"] = surface(values, weights)
     every = max(1, -(-len(x) // args.frames))
@@ -241,22 +242,23 @@ def populations(
 def combined(sets: list[dict[str, Any]]) -> dict[str, Any]:
     """Populations of several sets of runs, weighed by the squares of their block errors.
 
-    Their standard error is the larger of that from the block errors and that from the spread of all runs,
-    √(n/(n − 1) Σ W_r² (p_r − p)²) with W_r the share of run r and n runs.
+    Each set has for every state ``value``, ``over_blocks``, ``over_runs`` and ``runs`` (each run's population, or how
+    many there were), as :func:`populations` and this function give them. The standard error is the larger of what the
+    block errors and what the spreads over runs of the sets make of the sum.
     """
     result = {}
-    for name in sets[0]["populations"]:
-        given = [each["populations"][name] for each in sets]
+    for name in sets[0]:
+        given = [each[name] for each in sets]
         worth = np.array([1.0 / item["over_blocks"] ** 2 for item in given])
         share = worth / worth.sum()
-        value = float(share @ [item["value"] for item in given])
-        spread = sum(
-            (part / len(item["runs"])) ** 2 * sum((p - value) ** 2 for p in item["runs"])
-            for part, item in zip(share, given, strict=True)
-        )
-        n = sum(len(item["runs"]) for item in given)
-        errors = {"over_blocks": float(worth.sum() ** -0.5), "over_runs": float(np.sqrt(spread * n / (n - 1)))}
-        result[name] = {"value": value, "standard_error": max(errors.values()), **errors, "runs": n}
+        spreads = np.array([item["over_runs"] for item in given])
+        errors = {"over_blocks": float(worth.sum() ** -0.5), "over_runs": float(np.linalg.norm(share * spreads))}
+        result[name] = {
+            "value": float(share @ [item["value"] for item in given]),
+            "standard_error": max(errors.values()),
+            **errors,
+            "runs": sum(item["runs"] if isinstance(item["runs"], int) else len(item["runs"]) for item in given),
+        }
     return result
 
 
@@ -279,7 +281,10 @@ def main() -> None:
     parser.add_argument("--frames", type=int, default=20_000, help="largest number of frames to ship")
     parser.add_argument("--seed", type=int, default=20261)
     parser.add_argument(
-        "--earlier", type=Path, action="append", help="reference.json of other runs, to combine populations with"
+        "--earlier",
+        type=Path,
+        action="append",
+        help="reference.json of other runs (its combined figures, if it has them), to combine populations with",
     )
     parser.add_argument("--ship", action="store_true", help="put the result into the system's folder")
     args = parser.parse_args()

@@ -222,12 +222,16 @@ where = "otherwise"
 
 @dataclass(frozen=True)
 class Pairs:
-    """A Cartesian flow of two particles in the plane, as it is before training: a normal distribution of ``width``."""
+    """A Cartesian flow of two particles in the plane, as it is before training: a normal distribution of ``width``.
+
+    With ``bias`` its draws are guided.
+    """
 
     kind: str
     quality: Quality
     draws: int
     width: float
+    bias: str | None = None
     quantity: str = "far->near"
 
     def _system(self, folder: Path) -> System:
@@ -250,7 +254,7 @@ class Pairs:
 
     def run(self, prepared: Path, folder: Path, seed: int) -> Mapping[str, Any]:
         """Draw and weigh."""
-        return _draw_and_weigh(prepared / "model", folder, self.draws, seed)
+        return _draw_and_weigh(prepared / "model", folder, self.draws, seed, self.bias)
 
     def truth(self) -> float:
         """By quadrature over the distance, of measure d·dd in the plane."""
@@ -285,8 +289,8 @@ class Peptide:
         return
 
 
-def _draw_and_weigh(model: Path, folder: Path, n: int, seed: int) -> Mapping[str, Any]:
-    workflows.sample(model, folder / "draws", n=n, seed=seed)
+def _draw_and_weigh(model: Path, folder: Path, n: int, seed: int, bias: str | None = None) -> Mapping[str, Any]:
+    workflows.sample(model, folder / "draws", n=n, seed=seed, bias=bias, method="guided" if bias else "auto")
     return workflows.reweight(folder / "draws", folder / "result", settings=FEW, seed=seed, allow_refused=True).record
 
 
@@ -307,6 +311,7 @@ CASES: dict[str, Case] = {
     "Cartesian, too narrow": Pairs("Cartesian", "poor", 12_000, 2.5),
     "Cartesian, far state lost": Pairs("Cartesian", "bad", 6_000, 1.3),
     "biased to the barrier": Normals("biased", "good", CENTRED, 20_000, "harmonic(x, center=0, k=3 kT)"),
+    "guided to the barrier": Pairs("biased", "good", 3_000, 4.5, "harmonic(rg, center=2 nm, k=1.5 kT/nm^2)"),
     "biased to one side": Normals("biased", "poor", CENTRED, 12_000, "linear(x, slope=4 kT)"),
     "biased, one narrow window": Normals("biased", "bad", ((-0.9, 0.35),), 8_000, "harmonic(x, center=-1, k=40 kT)"),
     "annealed": Normals("annealed", "good", ((0.0, 1.2),), 8_000, populations=16),

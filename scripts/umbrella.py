@@ -132,7 +132,7 @@ def all_frames(found: Windows, low: float, high: float) -> float | None:
     positions = np.concatenate([each.positions for each in sets])
     counts = np.array([len(each.positions) for each in sets])
     frames = torch.from_numpy(positions)
-    biases = np.array([parse_bias(each.bias, found.system).reduced(frames).numpy() for each in sets])
+    biases = np.array([parse_bias(each.biases[0], found.system).reduced(frames).numpy() for each in sets])
     f = MBAR(biases, counts, solver_protocol="robust").f_k
     logs = -logsumexp(f[:, None] - biases, b=counts[:, None], axis=0)
     weights = np.exp(logs - logs.max())

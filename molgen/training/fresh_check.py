@@ -123,13 +123,14 @@ class FreshCheck:
 def _guard(task: TrainingTask, positions: FloatArray, reduced: FloatArray) -> Guard[SavedModel]:
     states = build_states(task.system)
     found = states_of_frames(task.system, states, positions)
-    # Evidence is compared at the target's temperature: frames of others say nothing about it.
-    at_target = np.abs(task.frames.temperature_k - task.system.temperature_k) <= ROUNDING_K
+    # Evidence is that of the target: frames of other temperatures or under a bias say nothing about it.
+    judging = np.abs(task.frames.temperature_k - task.system.temperature_k) <= ROUNDING_K
+    judging &= task.frames.unbiased
     kept = guard_rows(
         found,
         len(states.names),
-        task.rows[at_target[task.rows]],
-        task.held_out[at_target[task.held_out]],
+        task.rows[judging[task.rows]],
+        task.held_out[judging[task.held_out]],
         most=task.settings.check_frames,
         most_of_state=STATE_FRAMES,
         enough=STATE_FRAMES,

@@ -10,6 +10,7 @@ import torch
 from molgen.arrays import FloatArray
 from molgen.energies.base import Energy
 from molgen.models.spline_flow import SplineFlow
+from molgen.training.felt_biases import FeltBiases
 
 CHUNK = 8192
 """Frames converted at a time, to bound memory."""
@@ -22,7 +23,8 @@ class LabelledFrames:
     With x(t, r) the flow's placement of standard coordinates,
     ``potential`` ↔ U(t, r) = u(x) - log |dx/d(t, r)| and ``slope_t``, ``slope_r`` ↔ its derivatives: minus the score of
     the target in standard coordinates. Shapes: t, slope_t (n, m); r, slope_r (n, k); potential, log_weight (n,).
-    ``log_weight`` is the logarithm of the weight with which a row counts in training.
+    ``log_weight`` is the logarithm of the weight with which a row counts in training. The slopes of a frame made under
+    a bias are those of U + B, the score of what it is a sample of; its potential is the target's all the same.
     """
 
     t: torch.Tensor
@@ -72,21 +74,30 @@ class DrawnFrames(LabelledFrames):
         return *super()._columns(), self.log_q
 
 
-def label_frames(flow: SplineFlow, positions: FloatArray, energy: Energy) -> LabelledFrames:
+def label_frames(
+    flow: SplineFlow, positions: FloatArray, energy: Energy, biases: FeltBiases | None = None
+) -> LabelledFrames:
     """Standard coordinates, potential and slopes of frames (n, N, D); one energy-and-force evaluation each.
 
-    Rows without a finite energy are kept with potential +inf and slopes 0.
+    ``biases`` are those the frames were made under. Rows without a finite energy are kept with potential +inf and
+    slopes 0.
     """
-    parts = [_label(flow, positions[start : start + CHUNK], energy) for start in range(0, len(positions), CHUNK)]
-    return LabelledFrames.concatenate(parts)
+    starts = range(0, len(positions), CHUNK)
+    return LabelledFrames.concatenate([_label(flow, positions, energy, biases, start) for start in starts])
 
 
-def _label(flow: SplineFlow, positions: FloatArray, energy: Energy) -> LabelledFrames:
-    frames = flow.chart.canonical(torch.as_tensor(np.asarray(positions, dtype=np.float64)))
-    reduced, gradient = energy.reduced_and_gradient(frames.numpy(), purpose="training")
+def _label(
+    flow: SplineFlow, positions: FloatArray, energy: Energy, biases: FeltBiases | None, start: int
+) -> LabelledFrames:
+    chunk = np.asarray(positions[start : start + CHUNK], dtype=np.float64)
+    frames = flow.chart.canonical(torch.as_tensor(chunk))
+    reduced, slope = energy.reduced_and_gradient(frames.numpy(), purpose="training")
+    gradient = torch.as_tensor(slope)
+    if biases is not None:
+        gradient = gradient + biases.gradient(frames, start)
     with torch.no_grad():
         t, r = flow.whitening(flow.chart.encode(frames))
-    return pulled_back(flow, t, r, frames, torch.as_tensor(reduced), torch.as_tensor(gradient))
+    return pulled_back(flow, t, r, frames, torch.as_tensor(reduced), gradient)
 
 
 def slopes(

@@ -13,6 +13,7 @@ from molgen.models.spline_flow import SplineFlow
 from molgen.observables.states import StateSet, build_states
 from molgen.progress import ProgressEvent
 from molgen.systems.system import System
+from molgen.training.felt_biases import FeltBiases
 from molgen.training.guard import Guard, guard_rows, states_of_frames
 from molgen.training.labelled import LabelledFrames, label_frames
 from molgen.training.record import TrainingRecord
@@ -79,7 +80,7 @@ class SplineTraining:
         """All frames with their energies and slopes, after the whitening was fitted to those for training."""
         flow.fit(torch.as_tensor(positions[task.rows]))
         task.progress(ProgressEvent("label", 0, len(positions), "frames"))
-        labelled = label_frames(flow, positions, task.energy)
+        labelled = label_frames(flow, positions, task.energy, FeltBiases.of(task.frames, task.system))
         task.progress(ProgressEvent("label", len(positions), len(positions), "frames"))
         check_energies(torch.isfinite(labelled.potential), len(positions))
         weight = task.frames.total_log_weight
@@ -88,7 +89,9 @@ class SplineTraining:
     def _guard(
         self, task: TrainingTask, states: StateSet, found: IntArray, labelled: LabelledFrames
     ) -> Guard[SplineFlow]:
-        kept = guard_rows(found, len(states.names), task.rows, task.held_out)
+        judging = task.frames.unbiased
+        training, held_out = (rows[judging[rows]] for rows in (task.rows, task.held_out))
+        kept = guard_rows(found, len(states.names), training, held_out)
         return Guard(
             task.system,
             states,

@@ -16,11 +16,12 @@ _BLOCK = 16384
 
 
 def check_visited(system: System, frames: FrameSet) -> None:
-    """``InputError`` naming the first declared state that no frame inside the domain visits.
+    """``InputError`` naming the first declared state that no frame inside the domain visits without a bias.
 
-    ``otherwise`` may be empty, and frames all outside the domain are another error's business.
+    A frame under a bias cannot be judged by. ``otherwise`` may be empty, and frames all outside the domain are another
+    error's business.
     """
-    states, domain = build_states(system), domain_of(system)
+    states, domain, frames = build_states(system), domain_of(system), frames.select(frames.unbiased)
     visited = np.zeros(len(states.names) + 1, dtype=np.int64)  # frames in each state, and last those in none
     for start in range(0, len(frames) if states.names else 0, _BLOCK):
         block = np.asarray(frames.positions[start : start + _BLOCK], dtype=np.float64)
@@ -39,6 +40,7 @@ def system_with_states(system: System, frames: FrameSet, settings: StateSettings
     """``system`` itself where it declares states, else with those found on ``frames`` (none without a barrier)."""
     if system.definition.state:
         return system
+    frames = frames.select(frames.unbiased)
     values = evaluate_cvs(system, np.asarray(frames.positions, dtype=np.float64))
     weight = None if frames.log_weight is None else np.exp(frames.log_weight - np.max(frames.log_weight))
     found = find_states(

@@ -12,7 +12,7 @@ from molgen.errors import InputError
 
 FrameKind = Literal["explore", "equilibrium", "umbrella"]
 """``explore`` frames cover the states but are no samples of the target; ``equilibrium`` frames are; ``umbrella`` frames
-are at equilibrium under a bias."""
+are at equilibrium under a bias, each under its own."""
 
 AnyFloatArray = npt.NDArray[np.float32] | npt.NDArray[np.float64]
 
@@ -26,8 +26,9 @@ class FrameSet:
     weights; ``evaluations`` is the number of energy or force evaluations that made them, 0 if unknown; in
     ``made_whole`` of them the molecule was broken across a periodic box, which ``periodic`` sources have.
     ``log_stiff`` (n,) or None is what each frame weighs besides because the dynamics that made it held bonds fixed
-    (:func:`molgen.trajectories.constrained.log_stiff`). ``bias`` is the line of the bias that umbrella frames were
-    made under, else None. ``ValueError`` if rows do not match.
+    (:func:`molgen.trajectories.constrained.log_stiff`). ``biases`` are the lines of the biases that umbrella frames
+    were made under, ``bias_of`` (n,) the number of each frame's, -1 for none; None where no frame has one.
+    ``ValueError`` if rows do not match.
     """
 
     positions: AnyFloatArray
@@ -39,7 +40,8 @@ class FrameSet:
     log_stiff: FloatArray | None = None
     made_whole: int = 0
     periodic: bool = False
-    bias: str | None = None
+    biases: tuple[str, ...] = ()
+    bias_of: IntArray | None = None
 
     def __post_init__(self) -> None:
         n = len(self.positions)
@@ -53,6 +55,19 @@ class FrameSet:
             raise ValueError(f"positions {self.positions.shape} and log_weight {self.log_weight.shape} do not match")
         if self.log_stiff is not None and self.log_stiff.shape != (n,):
             raise ValueError(f"positions {self.positions.shape} and log_stiff {self.log_stiff.shape} do not match")
+        if self.bias_of is not None and self.bias_of.shape != (n,):
+            raise ValueError(f"positions {self.positions.shape} and bias_of {self.bias_of.shape} do not match")
+
+    def under(self, bias: str | None) -> "FrameSet":
+        """These frames, all of them made under the bias of that line; None: under none."""
+        if bias is None:
+            return replace(self, biases=(), bias_of=None)
+        return replace(self, biases=(bias,), bias_of=np.zeros(len(self), dtype=np.int64))
+
+    @property
+    def unbiased(self) -> BoolArray:
+        """Which frames (n,) were made under no bias."""
+        return np.ones(len(self), dtype=np.bool_) if self.bias_of is None else self.bias_of < 0
 
     @property
     def total_log_weight(self) -> FloatArray | None:
@@ -80,6 +95,7 @@ class FrameSet:
         chosen: Any = index
         weight = None if self.log_weight is None else self.log_weight[chosen]
         stiff = None if self.log_stiff is None else self.log_stiff[chosen]
+        bias_of = None if self.bias_of is None else self.bias_of[chosen]
         return replace(
             self,
             positions=self.positions[chosen],
@@ -87,14 +103,15 @@ class FrameSet:
             temperature_k=self.temperature_k[chosen],
             log_weight=weight,
             log_stiff=stiff,
+            bias_of=bias_of,
         )
 
 
 def concatenate(parts: Sequence[FrameSet]) -> FrameSet:
     """All frames in one set, lineages renumbered so that those of different parts stay apart.
 
-    The result is ``explore`` if any part is. ``InputError`` if biases differ, or if a part is weighted and there are
-    others: the weights of two sources have no common scale.
+    Frames of several kinds are ``explore`` frames together. ``InputError`` if a part is weighted and there are others:
+    the weights of two sources have no common scale.
     """
     if not parts:
         raise InputError("There are no frames.", "Give at least one trajectory or run directory.")
@@ -102,13 +119,12 @@ def concatenate(parts: Sequence[FrameSet]) -> FrameSet:
         return parts[0]
     if any(part.log_weight is not None for part in parts):
         raise InputError("Weighted frames cannot be joined with others.", "Give the weighted ensemble alone.")
-    if len({part.bias for part in parts}) > 1:
-        raise InputError("The frames were made under different biases.", "Give those of one bias at a time.")
     lineages, offset = [], 0
     for part in parts:
         _, numbers = np.unique(part.lineage, return_inverse=True)
         lineages.append(numbers.astype(np.int64) + offset)
         offset += int(numbers.max(initial=-1)) + 1
+    biases = tuple(dict.fromkeys(line for part in parts for line in part.biases))
     return FrameSet(
         positions=np.concatenate([part.positions for part in parts]),
         lineage=np.concatenate(lineages),
@@ -118,13 +134,26 @@ def concatenate(parts: Sequence[FrameSet]) -> FrameSet:
         log_stiff=_joined_stiff(parts),
         made_whole=sum(part.made_whole for part in parts),
         periodic=any(part.periodic for part in parts),
-        bias=parts[0].bias,
+        biases=biases,
+        bias_of=_joined_biases(parts, biases),
     )
 
 
 def _joined_kind(parts: Sequence[FrameSet]) -> FrameKind:
-    """What is true of all frames; parts of one bias are umbrella frames all of them or none."""
-    return "explore" if any(part.kind == "explore" for part in parts) else parts[0].kind
+    """What is true of all frames: of different kinds together, no more than that they cover the states."""
+    kinds = {part.kind for part in parts}
+    return kinds.pop() if len(kinds) == 1 else "explore"
+
+
+def _joined_biases(parts: Sequence[FrameSet], biases: tuple[str, ...]) -> IntArray | None:
+    """The number of each frame's bias among all ``biases``."""
+    if not biases:
+        return None
+    rows = []
+    for part in parts:
+        numbers = np.array([*(biases.index(line) for line in part.biases), -1], dtype=np.int64)  # -1 is the last
+        rows.append(numbers[np.full(len(part), -1) if part.bias_of is None else part.bias_of])
+    return np.concatenate(rows)
 
 
 def _joined_stiff(parts: Sequence[FrameSet]) -> FloatArray | None:

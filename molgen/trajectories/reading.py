@@ -34,15 +34,15 @@ def read_frames(
     A path is a simulate run directory (kind, temperature and cost from its manifest), an ensemble file or the
     run directory that holds one (``log_weight`` honoured), or a trajectory file that mdtraj reads, one lineage
     each, taken as ``kind`` at the system's temperature; a molecule broken across the file's box is made whole.
-    Frames of an umbrella run are read only if ``biased``: whoever asks for them takes off the bias they name.
+    Frames of umbrella runs are read only if ``biased``: whoever asks for them takes account of the biases they name.
     ``InputError`` with a remedy where a file is missing, empty, truncated, damaged, in ångström, not finite, of
     another molecule, with other atoms beside it, in another atom order, or broken across a box it does not hold.
     """
     parts = [_read_one(Path(path), system, options, kind) for path in paths]
     for path, part in zip(paths, parts, strict=True):
-        if part.bias is not None and not biased:
+        if part.biases and not biased:
             raise InputError(
-                f"{path} holds frames made under the bias {part.bias}, which are no samples of the target.",
+                f"{path} holds frames made under the bias {part.biases[0]}, which are no samples of the target.",
                 "Give dynamics without a bias; molgen reweight takes umbrella runs together with other ensembles.",
             )
     return concatenate(parts)
@@ -100,8 +100,8 @@ def _read_run(path: Path, system: System, stride: int) -> FrameSet:
     stiff = log_stiff(positions, system, str(path), hydrogen_mass)
     evaluations = int(manifest.result.get("evaluations", 0))
     bias = manifest.result.get("bias")
-    frames = FrameSet(positions, lineage, run_kind, temperature, evaluations=evaluations, log_stiff=stiff, bias=bias)
-    return frames.select(slice(None, None, stride))
+    frames = FrameSet(positions, lineage, run_kind, temperature, evaluations=evaluations, log_stiff=stiff)
+    return frames.under(bias).select(slice(None, None, stride))
 
 
 def _read_hdf5(path: Path, system: System, stride: int, kind: FrameKind) -> FrameSet:
@@ -137,8 +137,8 @@ def _read_hdf5(path: Path, system: System, stride: int, kind: FrameKind) -> Fram
     bias = None
     if content.shard is not None:
         kind, bias = content.shard.get("kind", kind), content.shard.get("bias")
-    frames = FrameSet(positions, lineage, kind, temperature, content.log_weight, log_stiff=stiff, bias=bias)
-    return frames.select(slice(None, None, stride))
+    frames = FrameSet(positions, lineage, kind, temperature, content.log_weight, log_stiff=stiff)
+    return frames.under(bias).select(slice(None, None, stride))
 
 
 def _check_origin(header: dict[str, Any], system: System, source: str) -> None:

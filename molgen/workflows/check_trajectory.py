@@ -13,7 +13,7 @@ from molgen.errors import MolgenError
 from molgen.models.temperature import ROUNDING_K
 from molgen.systems.system import System
 from molgen.trajectories import reading
-from molgen.trajectories.frames import FrameSet
+from molgen.trajectories.frames import FrameKind, FrameSet
 from molgen.trajectories.hdf5 import is_plain_mdtraj, read_energies
 from molgen.trajectories.options import ReadingOptions
 from molgen.units import thermal_energy
@@ -28,6 +28,11 @@ SAME_KT = 0.1
 """Stored and recomputed energies that differ by less, once their offset is taken away, are those of one force field."""
 OFF_KT = 1.0
 _ENSEMBLE = "ensemble.h5"
+_KINDS: dict[FrameKind, str] = {
+    "explore": "explore frames, no populations",
+    "equilibrium": "taken as equilibrium frames",
+    "umbrella": "umbrella frames",
+}
 
 
 @dataclass
@@ -49,7 +54,7 @@ def check_trajectory(
     result = CheckedTrajectory(path)
     name = path.name
     try:
-        frames = reading.read_frames([path], system, options)
+        frames = reading.read_frames([path], system, options, biased=True)
     except MolgenError as error:
         result.findings.append(refused(name, error))
         return result
@@ -58,6 +63,9 @@ def check_trajectory(
         sentence = f"The frames are of {frames.temperatures[-1]:g} K, the system is at {system.temperature_k:g} K."
         remedy = "Train --model flow-matching on them beside frames of the system's temperature."
         result.findings.append(note(f"{name}: temperature", sentence, remedy))
+    if frames.biases:
+        remedy = "train takes them beside frames without one, reweight takes it back; nothing else may use them."
+        result.findings.append(note(f"{name}: bias", f"They were made under the bias {frames.biases[0]}.", remedy))
     if frames.periodic:
         remedy = "Fine to train on if the states are the same; as a reference it is that of another ensemble."
         sentence = "The frames come from a periodic box, which the system's energy does not have."
@@ -74,7 +82,7 @@ def check_trajectory(
 
 
 def _summary(name: str, frames: FrameSet) -> Finding:
-    kind = "explore frames, no populations" if frames.kind == "explore" else "taken as equilibrium frames"
+    kind = _KINDS[frames.kind]
     weighted = "weighted frame" if frames.log_weight is not None else "frame"
     found = f"{plural(len(frames), weighted)} in {plural(frames.n_lineages, 'lineage')} ({kind})"
     return ok(name, f"{found}; the file is complete, its atoms, their order and the units are right.")

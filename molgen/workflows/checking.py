@@ -125,7 +125,7 @@ def _system_findings(
 
 
 def _together(system: System, usable: list[FrameSet], findings: list[Finding]) -> tuple[int, dict[str, int]]:
-    """Number of usable frames of all sources and their counts by state; appends what there is to say of them."""
+    """Number of usable frames of all sources, and those without a bias by state; appends what there is to say."""
     if not usable:
         findings.append(problem("frames", "No source has frames that train could use.", "See the problems above."))
         return 0, {}
@@ -137,7 +137,10 @@ def _together(system: System, usable: list[FrameSet], findings: list[Finding]) -
     except MolgenError as error:
         remedy = error.hint
         findings.append(note("frames", f"train would not take all these sources together: {error.message}", remedy))
-    if total < FEW_FRAMES:
+    if not any(frames.unbiased.any() for frames in usable):
+        remedy = "Give frames of simulate --explore or --plain beside them: by those the states are judged."
+        findings.append(problem("frames", "All frames were made under a bias.", remedy))
+    elif total < FEW_FRAMES:
         findings.append(note("frames", sentence, f"Give more than {FEW_FRAMES}, or let simulate --explore add some."))
     else:
         findings.append(ok("frames", sentence))
@@ -149,7 +152,7 @@ def _visits(system: System, usable: list[FrameSet], findings: list[Finding]) -> 
         states = build_states(system)
         if not states.names:
             return {}
-        positions = np.concatenate([np.asarray(frames.positions, dtype=np.float64) for frames in usable])
+        positions = np.concatenate([frames.positions[frames.unbiased] for frames in usable]).astype(np.float64)
         label = states.assign(evaluate_cvs(system, positions))
     except MolgenError:
         return {}  # said already of the system

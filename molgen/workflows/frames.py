@@ -46,6 +46,9 @@ class UsableFrames:
         if self.outside:
             worst = "; ".join(str(violation) for violation in self.violations[:3])
             notes.append(f"{self.outside} frames outside the domain were left out: {worst}.")
+        if biased := int((~self.frames.unbiased).sum()):
+            under = " and under ".join(self.frames.biases)
+            notes.append(f"{biased} of {len(self.frames)} frames were made under {under}.")
         return tuple(notes)
 
 
@@ -56,13 +59,15 @@ def open_frames(
     *,
     kind: FrameKind = "equilibrium",
     most: int | None = None,
+    biased: bool = False,
 ) -> UsableFrames:
-    """The frames of ``paths``, at most about ``most`` of them at even distance.
+    """The frames of ``paths``, at most about ``most`` of them at even distance; umbrella runs' too if ``biased``.
 
     ``InputError`` for what :func:`molgen.trajectories.reading.read_frames` refuses, and if more than half of the
     frames are outside the domain.
     """
-    return usable_frames(reading.read_frames(list(paths), system, options, kind=kind), system, most=most)
+    frames = reading.read_frames(list(paths), system, options, kind=kind, biased=biased)
+    return usable_frames(frames, system, most=most)
 
 
 def check_temperature(frames: FrameSet, temperature_k: float, source: str) -> None:

@@ -106,7 +106,7 @@ def plan_training(
     choice = choose_model(system, model)
     settings = _settings(choice, settings)
     built: SavedModel = model_class(choice.name)(system, settings.flow)
-    frames = open_frames(data, system, reading, most=settings.max_frames).frames
+    frames = _open_frames(data, system, reading, settings).frames
     settings = _at_temperatures(choice, settings, system, frames)
     built = model_class(choice.name)(system, settings.flow)
     return {
@@ -139,8 +139,9 @@ def train(
     ``model`` names its kind (:data:`molgen.models.table.MODELS`); ``auto`` takes the one that suits the system.
     ``reading`` says which frames and atoms of trajectory files are taken. Labels of equal branches are matched to the
     system's; frames outside its domain are left out and counted, and if they are more than half the run is refused.
-    From frames of several temperatures, the system's among them, a continuous flow learns all temperatures between.
-    How each kind learns is said in :mod:`molgen.training`; in the end fresh draws and frames are compared state by
+    Frames of umbrella runs may stand beside others: the model then draws more often where these biases held the
+    molecule, and states are judged by the others alone. From frames of several temperatures, the system's among them, a
+    continuous flow learns all temperatures between. How each kind learns is said in :mod:`molgen.training`; in the end fresh draws and frames are compared state by
     state. A time limit in ``interruption`` shortens training to fit (such a model cannot be
     repeated exactly); without one the model depends on system, data, settings, seed and platform alone. The same
     call again continues an interrupted run. A system without states gets those its frames fall into
@@ -151,7 +152,7 @@ def train(
     settings = _settings(choice, settings)
     interruption = interruption or Interruption()
     paths = [Path(item) for item in data]
-    frames = open_frames(paths, system, reading, most=settings.max_frames)
+    frames = _open_frames(paths, system, reading, settings)
     settings = _at_temperatures(choice, settings, system, frames.frames)
     check_visited(system, frames.frames)
     name = resolve_platform(system, platform).name if isinstance(system, MolecularSystem) else "numpy"
@@ -177,6 +178,19 @@ def train(
         run.finish(result.to_json(), artifacts=["model.safetensors", "model.json"])
         (run.path / CHECKPOINT).unlink(missing_ok=True)
     return result
+
+
+def _open_frames(
+    paths: Sequence[Path], system: System, reading: ReadingOptions, settings: AnyTrainingSettings
+) -> UsableFrames:
+    """The frames that are usable; ``InputError`` if all of them were made under a bias."""
+    usable = open_frames(paths, system, reading, most=settings.max_frames, biased=True)
+    if not usable.frames.unbiased.any():
+        raise InputError(
+            f"All frames were made under the bias {usable.frames.biases[0]}.",
+            "Give frames of simulate --explore or --plain beside them: by those the states are judged.",
+        )
+    return usable
 
 
 def _settings(choice: ModelChoice, settings: AnyTrainingSettings | None) -> AnyTrainingSettings:

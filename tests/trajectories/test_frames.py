@@ -38,6 +38,20 @@ def test_every_frame_keeps_its_temperature() -> None:
     assert joined.select(slice(0, 4)).temperatures == (310.0,)
 
 
+def test_every_frame_keeps_its_bias() -> None:
+    parts = [frames(2).under("a"), frames(1), frames(3, "umbrella").under("b"), frames(1, "umbrella").under("a")]
+    joined = concatenate(parts)
+    assert (joined.biases, joined.kind) == (("a", "b"), "explore")
+    assert joined.bias_of is not None
+    assert joined.bias_of.tolist() == [0, 0, -1, 1, 1, 1, 0]
+    part = joined.select(np.array([6, 2]))
+    assert part.bias_of is not None
+    assert part.bias_of.tolist() == [0, -1]
+    assert part.unbiased.tolist() == [False, True]
+    assert joined.under(None).unbiased.all()
+    assert concatenate(parts[2:]).kind == "umbrella"
+
+
 def test_what_cannot_be_joined_is_refused() -> None:
     with pytest.raises(InputError, match="Weighted"):
         concatenate([frames(), frames(weighted=True)])
@@ -54,3 +68,5 @@ def test_rows_that_do_not_match_are_refused() -> None:
         FrameSet(np.zeros((2, 1, 3)), np.zeros(2, dtype=np.int64), "explore", np.full(3, 300.0))
     with pytest.raises(ValueError, match="log_weight"):
         FrameSet(np.zeros((2, 1, 3)), np.zeros(2, dtype=np.int64), "explore", np.full(2, 300.0), np.zeros(3))
+    with pytest.raises(ValueError, match="bias_of"):
+        FrameSet(np.zeros((2, 1, 3)), np.zeros(2, dtype=np.int64), "umbrella", np.full(2, 300.0), bias_of=np.zeros(3))
