@@ -143,8 +143,8 @@ def train(
     molecule, and states are judged by the others alone. From frames of several temperatures, the system's among them, a
     continuous flow learns all temperatures between. How each kind learns is said in :mod:`molgen.training`; in the end
     fresh draws and frames are compared state by state. A time limit in ``interruption`` shortens training to fit (such
-    a model cannot be repeated exactly); without one it depends on system, data, settings, seed and platform alone. The same
-    call again continues an interrupted run. A system without states gets those its frames fall into
+    a model cannot be repeated exactly); without one it depends on system, data, settings, seed and platform alone. The
+    same call again continues an interrupted run. A system without states gets those its frames fall into
     (:mod:`molgen.observables.basins`); they stay in the model. ``InputError`` for unusable frames, a model that does
     not suit the system, or a declared state that no frame visits; ``UsageError`` for settings of another model.
     """
