@@ -7,8 +7,8 @@ import numpy as np
 import torch
 from pydantic import Field, PositiveFloat, PositiveInt
 
-from molgen.arrays import FloatArray, IntArray
-from molgen.committor.likelihood import negative_log_likelihood, recalibrate
+from molgen.arrays import IntArray
+from molgen.committor.likelihood import negative_log_likelihood, steepness
 from molgen.committor.model import Committor, CommittorSettings, EquivariantMembers
 from molgen.errors import InputError
 from molgen.observables.boundary import Boundary
@@ -108,7 +108,7 @@ def fit_committor(
             progress(ProgressEvent("fit", step, settings.steps, "steps", {"held_out_loss": held_out}))
     with torch.no_grad():
         kept.adopt()
-        model.scale.copy_(torch.from_numpy(calibration(model.members(features), left_out, data)))
+        model.scale.fill_(calibration(model.members(features), left_out, data))
     return model.requires_grad_(False)
 
 
@@ -136,22 +136,27 @@ class _Kept:
                 part.copy_(best)
 
 
-def calibration(logits: torch.Tensor, left_out: torch.Tensor, data: FittingData) -> FloatArray:
-    """(a, b) (2,) for which σ(a + b z) predicts best, z the mean over the members that a configuration was left out of.
+def calibration(logits: torch.Tensor, left_out: torch.Tensor, data: FittingData) -> float:
+    r"""b for which σ(b z) predicts well, z the mean over the members that a configuration was left out of.
 
     ``logits`` (m, n) are those of the members, ``left_out`` (m, n) is 1 where a member did not see a configuration. A
     network of many features says more than it knows where shots are few: b < 1 takes that back, as Platt scaling on
     out-of-bag predictions (L. Breiman, Out-of-bag estimation (1996)). Only those that half of the members did not see
-    count, where there are any: a mean over fewer scatters more than that over all, which lowers its b. (0, 1) where the
-    shots do not determine b to ``CALIBRATED`` of itself, or where it is not positive.
+    count, where there are any: a mean over fewer scatters more than that over all, which lowers its b.
+
+    The likeliest :math:`\hat b` has a standard error s, which a fit that needs no calibration would be the worse for.
+    So :math:`b = 1 + (\hat b - 1) \max(0, 1 - s^2 / (\hat b - 1)^2)`, what empirical Bayes leaves of it (B. Efron and
+    C. Morris, J. Am. Stat. Assoc. 68, 117 (1973)). There is no intercept: a likelihood fit has none left to find. 1
+    where the shots do not determine b to ``CALIBRATED`` of itself, or where it is not positive.
     """
     members = left_out.sum(0)
     seen = (members >= min(0.5 * len(left_out), float(members.max()))).numpy()
     mean = ((logits * left_out).sum(0) / members.clamp(min=1.0)).double().numpy()
-    again = recalibrate(mean[seen], data.reached[seen], data.decided[seen])
-    if not again.slope_error < CALIBRATED * again.slope:
-        return np.array([0.0, 1.0])
-    return np.array([again.intercept, again.slope])
+    slope, error = steepness(mean[seen], data.reached[seen], data.decided[seen])
+    away = abs(slope - 1.0)
+    if not error < CALIBRATED * slope or away <= error:
+        return 1.0
+    return 1.0 + (slope - 1.0) * (1.0 - (error / away) ** 2)
 
 
 def _batches(n: int, settings: FittingSettings, generator: torch.Generator) -> Iterator[torch.Tensor]:

@@ -95,10 +95,26 @@ def recalibrate(logit: FloatArray, reached: IntArray, decided: IntArray, dispers
     Errors are those of the likelihood times √max(``dispersion``, 1): shots that are more alike than binomial ones know
     less. NaN where the shots do not determine both numbers.
     """
+    beta, error = _fitted(logit, reached, decided, intercept=True)
+    error = error * np.sqrt(max(dispersion, 1.0))
+    return Recalibration(float(beta[1]), float(error[1]), float(beta[0]), float(error[0]))
+
+
+def steepness(logit: FloatArray, reached: IntArray, decided: IntArray) -> tuple[float, float]:
+    """b of the likeliest σ(b z) for logits (n,), without an intercept, and its standard error; NaN where none is."""
+    beta, error = _fitted(logit, reached, decided, intercept=False)
+    return float(beta[0]), float(error[0])
+
+
+def _fitted(
+    logit: FloatArray, reached: IntArray, decided: IntArray, *, intercept: bool
+) -> tuple[FloatArray, FloatArray]:
+    """The likeliest (a, b) or (b,) of σ(a + b z) and their standard errors, by Newton's method."""
     used = (decided > 0) & np.isfinite(logit)
     z, s, k = logit[used], reached[used].astype(np.float64), decided[used].astype(np.float64)
-    design = np.stack([np.ones_like(z), z], axis=1)
-    beta = np.array([0.0, 1.0])
+    design = np.stack([np.ones_like(z), z], axis=1) if intercept else z[:, None]
+    beta = np.array([0.0, 1.0]) if intercept else np.ones(1)
+    unknown = np.full_like(beta, np.nan), np.full_like(beta, np.nan)
 
     def loss(beta: FloatArray) -> float:
         return float((k * np.logaddexp(0.0, design @ beta) - s * (design @ beta)).sum())
@@ -106,19 +122,16 @@ def recalibrate(logit: FloatArray, reached: IntArray, decided: IntArray, dispers
     for _ in range(100):
         p = expit(design @ beta)
         information = design.T @ ((k * p * (1.0 - p))[:, None] * design)
-        if not np.isfinite(information).all() or np.linalg.cond(information) > 1e12:
-            return Recalibration(math.nan, math.nan, math.nan, math.nan)
+        if not np.isfinite(information).all() or not np.linalg.cond(information) < 1e12:
+            return unknown
         change = np.linalg.solve(information, design.T @ (s - k * p))
         # The likelihood is concave: a whole step may jump over its top and go round for ever, a shorter one does not.
         while loss(beta + change) > loss(beta) + 1e-12 * abs(loss(beta)):
             change = 0.5 * change
         beta = beta + change
         if np.abs(change).max() < 1e-10:
-            break
-    else:
-        return Recalibration(math.nan, math.nan, math.nan, math.nan)
-    error = np.sqrt(np.diag(np.linalg.inv(information)) * max(dispersion, 1.0))
-    return Recalibration(float(beta[1]), float(error[1]), float(beta[0]), float(error[0]))
+            return beta, np.sqrt(np.diag(np.linalg.inv(information)))
+    return unknown
 
 
 @dataclass(frozen=True)

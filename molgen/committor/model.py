@@ -113,7 +113,7 @@ class EquivariantMembers(nn.Module):
 class Committor(nn.Module):
     """q(x) = σ(z(x)), z the mean over the members; exactly 0 in state a and 1 in state b of ``boundary``.
 
-    ``scale`` = (a, b) belongs to the fit: each member's logit is a + b times what its network says.
+    ``scale`` belongs to the fit: each member's logit is that times what its network says.
     """
 
     scale: torch.Tensor
@@ -127,7 +127,7 @@ class Committor(nn.Module):
             self.members = EquivariantMembers(boundary.system, settings, generator)
         else:
             self.members = Members(len(self.features.names), settings, generator)
-        self.register_buffer("scale", torch.tensor([0.0, 1.0], dtype=torch.float64))
+        self.register_buffer("scale", torch.ones((), dtype=torch.float64))
 
     def member_logits(self, positions: Configurations | torch.Tensor) -> torch.Tensor:
         """Logits (m, n), float64, of frames (n, N, D), not pinned; differentiable by autograd."""
@@ -136,7 +136,7 @@ class Committor(nn.Module):
     def feature_logits(self, features: torch.Tensor) -> torch.Tensor:
         """Logits (m, n), float64, of standardised features (n, F)."""
         logits: torch.Tensor = self.members(features.to(self.members.dtype)).double()
-        return self.scale[0] + self.scale[1] * logits
+        return self.scale * logits
 
     @torch.no_grad()
     def logit(self, positions: Configurations) -> FloatArray:

@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from molgen.committor.fitting import FittingData, FittingSettings, calibration, fit_committor
+from molgen.committor.likelihood import steepness
 from molgen.committor.model import Committor, CommittorSettings
 from molgen.errors import InputError
 from molgen.observables.boundary import Boundary
@@ -108,15 +109,36 @@ def test_logits_are_calibrated_by_what_members_did_not_see() -> None:
     truth = torch.as_tensor(committor(rows.positions[:, 0, 0])).logit()
     left_out = (torch.rand(4, 400, generator=torch.Generator().manual_seed(1)) < 0.4).double()
     logits = torch.where(left_out > 0, 2.0 * truth + 1.0, torch.full_like(truth, 50.0))
-    intercept, slope = calibration(logits, left_out, rows)
-    assert slope == pytest.approx(0.5, abs=4 * 0.015)
-    assert intercept == pytest.approx(-0.5, abs=4 * 0.05)
+    assert calibration(logits, left_out, rows) == pytest.approx(0.5, abs=4 * 0.015)
     few = rows.rows(np.arange(3))
-    assert calibration(logits[:, :3], left_out[:, :3], few).tolist() == [0.0, 1.0]
-    wrong = calibration(-logits, left_out, rows)
-    assert wrong.tolist() == [0.0, 1.0]
-    model = fitted(rows)
-    assert model.scale[1] != 1.0
+    assert calibration(logits[:, :3], left_out[:, :3], few) == 1.0
+    assert calibration(-logits, left_out, rows) == 1.0
+
+
+def test_a_calibration_scales_the_logits(monkeypatch: pytest.MonkeyPatch) -> None:
+    x = np.linspace(-0.8, 0.8, 9).reshape(-1, 1, 1)
+    plain = fitted(data(100))
+    monkeypatch.setattr("molgen.committor.fitting.calibration", lambda *_: 0.5)
+    half = fitted(data(100))
+    np.testing.assert_allclose(half.logit(x), 0.5 / float(plain.scale) * plain.logit(x), rtol=1e-6)
+    np.testing.assert_allclose(half.uncertainty(x), 0.5 / float(plain.scale) * plain.uncertainty(x), rtol=1e-6)
+
+
+def test_a_calibration_that_is_chance_is_seldom_made() -> None:
+    """200 seeds of members that say what is true: what is left of the likeliest b strays by 0.6 of it.
+
+    For a normal estimate it is exactly 1 in 68 % of cases and strays by 0.58 of the standard error. Bounds are five
+    standard errors of 200 seeds.
+    """
+    found, likeliest = [], []
+    for seed in range(200):
+        rows = data(400, 2, seed)
+        truth = torch.as_tensor(committor(rows.positions[:, 0, 0])).logit()
+        found.append(calibration(truth.expand(4, -1), torch.ones(4, 400, dtype=torch.float64), rows))
+        likeliest.append(steepness(truth.numpy(), rows.reached, rows.decided)[0])
+    strayed = np.sqrt(np.mean((np.array(found) - 1.0) ** 2) / np.mean((np.array(likeliest) - 1.0) ** 2))
+    assert 0.4 < strayed < 0.85
+    assert 0.51 < np.mean(np.array(found) == 1.0) < 0.85
 
 
 def test_a_fit_says_how_far_it_is() -> None:
