@@ -1,7 +1,7 @@
 """Explore: hot dynamics finds the states, short runs at the target temperature follow from each.
 
-The frames cover the states; how many fall into each is no estimate of a population. A declared state that hot dynamics
-passes through without a starting point in it is given some of the frames it was passed by.
+The frames cover the states; how many fall into each is no estimate of a population. A declared state in which there are
+few starting points or none is given some of the frames by which hot dynamics passed through it.
 """
 
 from collections.abc import Callable
@@ -23,7 +23,7 @@ LOOKS = 10
 MOST_VISITS = 20
 """Frames that a hot trajectory keeps of each state."""
 LEAST_SHARE = 0.05
-"""Share of the starting points that a state is given in which there was none."""
+"""Share of the starting points that a state should have: one piece of dynamics in 81 does not teach a flow a state."""
 
 
 @dataclass(frozen=True)
@@ -101,17 +101,22 @@ def _spread(rows: IntArray, most: int) -> IntArray:
 
 
 def with_visits(starts: FloatArray, states: IntArray, visits: FloatArray, visited: IntArray) -> FloatArray:
-    """``starts`` (n, N, D) in the ``states`` (n,), with ``visits`` (m, N, D) of states (m,) in which there is none.
+    """``starts`` (n, N, D) in the ``states`` (n,), with ``visits`` (m, N, D) of states (m,) in which there are few.
 
-    Each such state is given ``LEAST_SHARE`` of the starting points, or as many as it has visits, in the place of
-    points of the state that has most. Where every state has a starting point nothing changes.
+    Each state with visits has ``LEAST_SHARE`` of the starting points (all such states together half of them at most),
+    or as many as its visits allow: what it lacks takes the place of points of the state that has most. Where every
+    state has its share nothing changes.
     """
     starts, states = starts.copy(), states.copy()
-    wanted = max(1, int(LEAST_SHARE * len(starts)))
-    for state in np.setdiff1d(visited, states):
-        found = _spread(np.flatnonzero(visited == state), wanted)
+    lacking = np.unique(visited)
+    wanted = max(1, int(min(LEAST_SHARE, 0.5 / max(len(lacking), 1)) * len(starts)))
+    for state in lacking:
+        lack = wanted - int((states == state).sum())
+        if lack <= 0:
+            continue
+        found = _spread(np.flatnonzero(visited == state), lack)
         names, counts = np.unique(states, return_counts=True)
         crowd = np.flatnonzero(states == names[np.argmax(counts)])
-        given = _spread(crowd, min(len(found), len(crowd) - 1))
+        given = _spread(crowd, max(0, min(len(found), len(crowd) - wanted)))
         starts[given], states[given] = visits[found[: len(given)]], state
     return starts

@@ -39,8 +39,8 @@ def hot_task(
 def starting_points(system: System, chains: Sequence[HotSeeds], *, seed: int, platform: str) -> FloatArray:
     """Starting points (n, N, D) of all chains, some of them in each declared state if there is a way to it.
 
-    States in which no starting point is are given frames that hot dynamics passed
-    (:func:`molgen.dynamics.explore.with_visits`), and those that it never passed structures with turned torsions
+    States with few starting points are given frames that hot dynamics passed
+    (:func:`molgen.dynamics.explore.with_visits`), and those that it never was in structures with turned torsions
     (:func:`molgen.dynamics.starts.turned_into`).
     """
     starts, label = np.concatenate([chain.positions for chain in chains]), _label(system)

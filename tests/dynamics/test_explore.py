@@ -89,13 +89,22 @@ class Always(Domain):
         return np.ones(len(positions), dtype=np.bool_)
 
 
-def test_a_state_without_a_starting_point_is_given_some_of_its_visits() -> None:
-    starts, states = np.arange(40.0)[:, None, None], np.array([0] * 30 + [1] * 10)
-    visits, visited = np.array([100.0, 101.0, 200.0, 201.0, 202.0])[:, None, None], np.array([1, 1, 2, 2, 2])
+def test_a_state_with_few_starting_points_is_given_some_of_its_visits() -> None:
+    starts, states = np.arange(80.0)[:, None, None], np.array([0] * 69 + [1] * 10 + [3])
+    visits = np.array([100.0, 101.0, 200.0, 201.0, 202.0, 300.0, 301.0, 302.0, 303.0])[:, None, None]
+    visited = np.array([1, 1, 2, 2, 2, 3, 3, 3, 3])
     given = with_visits(starts, states, visits, visited)[:, 0, 0]
-    changed = np.flatnonzero(given != np.arange(40.0))
-    assert given[changed].tolist() == [200.0, 202.0]  # a twentieth of 40; state 1 has starting points
-    assert np.all(changed < 30)
+    changed = np.flatnonzero(given != np.arange(80.0))
+    # A twentieth of 80: all visits of state 2, three more for state 3; state 1 has starting points enough.
+    assert sorted(given[changed]) == [200.0, 201.0, 202.0, 300.0, 301.0, 303.0]
+    assert np.all(changed < 69)
     assert np.array_equal(with_visits(starts, states, visits[:2], visited[:2]), starts)
     alone = with_visits(starts[:1], states[:1], visits, visited)
     assert alone[:, 0, 0].tolist() == [0.0]  # the only starting point stays
+
+
+def test_many_states_share_half_of_the_starting_points() -> None:
+    starts, states = np.arange(100.0)[:, None, None], np.zeros(100, dtype=np.int64)
+    visited = np.repeat(np.arange(1, 51), 5)
+    given = with_visits(starts, states, 1000.0 + np.arange(250.0)[:, None, None], visited)[:, 0, 0]
+    assert (given >= 1000.0).sum() == 50
