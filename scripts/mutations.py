@@ -353,5 +353,33 @@ MUTATIONS: dict[str, Mutation] = {
         ":",
         ("tests/reweighting/test_latents.py",),
     ),
+    "umbrella-slope": Mutation(
+        "an umbrella frame teaches the slope of the target alone",
+        "molgen/training/labelled.py",
+        "gradient = gradient + biases.gradient(frames, start)",
+        "pass",
+        ("tests/training/test_felt_biases.py",),
+    ),
+    "umbrella-judge": Mutation(
+        "frames under a bias judge the states of a spline flow",
+        "molgen/training/spline.py",
+        "judging = task.frames.unbiased",
+        "judging = np.ones(len(task.frames), dtype=bool)",
+        ("tests/training/test_felt_biases.py",),
+    ),
+    "umbrella-judge-check": Mutation(
+        "frames under a bias judge the states of a continuous flow",
+        "molgen/training/fresh_check.py",
+        "judging &= task.frames.unbiased",
+        "pass",
+        ("tests/training/test_fresh_check.py",),
+    ),
+    "calibration-shrunk": Mutation(
+        "the calibration of a committor takes its own error for a finding",
+        "molgen/committor/fitting.py",
+        "return 1.0 + (slope - 1.0) * (1.0 - (error / away) ** 2)",
+        "return slope",
+        ("tests/committor/test_fitting.py",),
+    ),
 }
 """By a short name; grouped by the part of the code."""

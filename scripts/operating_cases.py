@@ -243,7 +243,7 @@ class Pairs:
         (folder / "system.toml").write_text(PAIR)
         system = self._system(folder)
         network = EquivariantSettings(layers=1, scalars=8, vectors=4, radial=8, hidden=8)
-        settings = FlowMatchingSettings(network=network, steps=2)
+        settings = FlowMatchingSettings(network=network, steps=2, piece=3000)
         flow = FlowMatching(system, settings, torch.Generator().manual_seed(1))
         half = 0.5 * self.width
         apart = np.array([[[half, half], [-half, -half]], [[half, -half], [-half, half]]])

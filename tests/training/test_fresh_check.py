@@ -1,7 +1,9 @@
 """The check keeps to its time: fewer draws, and fewer frames where carrying them back is dear."""
 
 import time
+from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
 
@@ -65,6 +67,29 @@ def test_without_time_for_the_fewest_draws_there_is_no_check(make: Make, monkeyp
     assert any("no time to check the model by fresh draws" in note for note in record.notes)
     assert record.states == []
     assert not any("ess" in row for row in record.curve)
+
+
+def test_frames_of_another_temperature_or_under_a_bias_judge_no_state(
+    make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model, task = make(changes={"steps": 5, "check_draws": 60}, states=HALVES)
+    n = len(task.frames)
+    bias_of = np.where(np.arange(n) % 3 == 0, 0, -1)
+    temperature = np.where(np.arange(n) % 3 == 1, 2.0, 1.0) * task.frames.temperature_k
+    frames = replace(task.frames, biases=("b",), bias_of=bias_of, temperature_k=temperature)
+    judged: list[float] = []
+    plain = Normal.log_prob
+
+    def noted(self: Normal, positions: torch.Tensor) -> torch.Tensor:
+        judged.extend(positions[:, 0, 0].tolist())
+        return plain(self, positions)
+
+    monkeypatch.setattr(Normal, "log_prob", noted)
+    monkeypatch.setattr(Normal, "sample", _without_density(Normal.sample, plain))
+    training_of("stand-in").run(model, replace(task, frames=frames))
+    usable = task.frames.positions[np.arange(n) % 3 == 2, 0, 0].astype(np.float64)
+    assert len(judged) > 10
+    assert set(judged) <= set(usable.tolist())
 
 
 def _without_density(sample, log_prob):  # type: ignore[no-untyped-def]
