@@ -103,9 +103,9 @@ def _spread(rows: IntArray, most: int) -> IntArray:
 def with_visits(starts: FloatArray, states: IntArray, visits: FloatArray, visited: IntArray) -> FloatArray:
     """``starts`` (n, N, D) in the ``states`` (n,), with ``visits`` (m, N, D) of states (m,) in which there are few.
 
-    Each state with visits has ``LEAST_SHARE`` of the starting points (all such states together half of them at most),
-    or as many as its visits allow: what it lacks takes the place of points of the state that has most. Where every
-    state has its share nothing changes.
+    Each state with visits has ``LEAST_SHARE`` of the starting points (all such states together half of them at most):
+    what it lacks takes the place of points of the state that has most, a visit more than once if there are too few.
+    Where every state has its share nothing changes.
     """
     starts, states = starts.copy(), states.copy()
     lacking = np.unique(visited)
@@ -114,7 +114,8 @@ def with_visits(starts: FloatArray, states: IntArray, visits: FloatArray, visite
         lack = wanted - int((states == state).sum())
         if lack <= 0:
             continue
-        found = _spread(np.flatnonzero(visited == state), lack)
+        # Dynamics from one frame with velocities of its own goes its own way within a picosecond.
+        found = np.resize(_spread(np.flatnonzero(visited == state), lack), lack)
         names, counts = np.unique(states, return_counts=True)
         crowd = np.flatnonzero(states == names[np.argmax(counts)])
         given = _spread(crowd, max(0, min(len(found), len(crowd) - wanted)))

@@ -95,8 +95,8 @@ def test_a_state_with_few_starting_points_is_given_some_of_its_visits() -> None:
     visited = np.array([1, 1, 2, 2, 2, 3, 3, 3, 3])
     given = with_visits(starts, states, visits, visited)[:, 0, 0]
     changed = np.flatnonzero(given != np.arange(80.0))
-    # A twentieth of 80: all visits of state 2, three more for state 3; state 1 has starting points enough.
-    assert sorted(given[changed]) == [200.0, 201.0, 202.0, 300.0, 301.0, 303.0]
+    # A twentieth of 80: state 2 has three visits, one of them twice; state 3 lacks three, state 1 none.
+    assert sorted(given[changed]) == [200.0, 200.0, 201.0, 202.0, 300.0, 301.0, 303.0]
     assert np.all(changed < 69)
     assert np.array_equal(with_visits(starts, states, visits[:2], visited[:2]), starts)
     alone = with_visits(starts[:1], states[:1], visits, visited)
