@@ -257,7 +257,10 @@ def table(given: argparse.Namespace) -> None:
 
 
 def plot(given: argparse.Namespace) -> None:
-    """RMSE against evaluations: marginal solid, everything counted dashed, the reference's own error as a band."""
+    """RMSE against evaluations: marginal solid, everything counted dashed, the reference's own error as a band.
+
+    Former settings, and what never gave a value, are left to the table.
+    """
     import matplotlib
 
     matplotlib.use("agg")
@@ -265,7 +268,12 @@ def plot(given: argparse.Namespace) -> None:
     import matplotlib.pyplot as plt
 
     figure, axis = plt.subplots(figsize=(10, 5), layout="constrained")
-    for index, (name, points) in enumerate(curves(given.rows).items()):
+    shown = {
+        name: points
+        for name, points in curves(given.rows).items()
+        if not name.startswith(FORMER) and not all(math.isnan(p["rmse"]) for p in points)
+    }
+    for index, (name, points) in enumerate(shown.items()):
         seeds = sorted({p["seeds"] for p in points})
         label = f"{name} ({' to '.join(map(str, dict.fromkeys((seeds[0], seeds[-1]))))} seeds)"
         errors = [p["rmse"] for p in points]
