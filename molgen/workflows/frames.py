@@ -46,9 +46,6 @@ class UsableFrames:
         if self.outside:
             worst = "; ".join(str(violation) for violation in self.violations[:3])
             notes.append(f"{self.outside} frames outside the domain were left out: {worst}.")
-        if biased := int((~self.frames.unbiased).sum()):
-            under = " and under ".join(self.frames.biases)
-            notes.append(f"{biased} of {len(self.frames)} frames were made under {under}.")
         return tuple(notes)
 
 

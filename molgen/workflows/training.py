@@ -236,6 +236,9 @@ class _Session:
         system = system_with_states(self.system, usable.frames, self.settings.states)
         record = training_of(self.choice.name).run(model, self._task(system, usable.frames))
         record.notes.extend(usable.notes)
+        if biased := int((~usable.frames.unbiased).sum()):
+            under = " and under ".join(usable.frames.biases)
+            record.notes.append(f"{biased} of {len(usable.frames)} frames were made under {under}.")
         system, found = self._reported_states(system, record)
         conditions = {state.name: state.where for state in system.definition.state}
         evaluations = {"data": usable.frames.evaluations, "training": self.energy.counter.training}
