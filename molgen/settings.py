@@ -3,7 +3,8 @@
 import difflib
 import tomllib
 from collections.abc import Iterable
-from typing import Any, Self
+from types import NoneType
+from typing import Any, Self, get_args
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
@@ -24,7 +25,10 @@ class Settings(BaseModel):
             raise InputError(*_sentence(error, cls, source)) from error
 
     def with_overrides(self, overrides: Iterable[str]) -> Self:
-        """A copy with ``a.b=3`` assignments applied (the value is read as TOML, else as text)."""
+        """A copy with ``a.b=3`` assignments applied (the value is read as TOML, else as text).
+
+        ``none`` is None where a setting may be.
+        """
         data = self.model_dump()
         for item in overrides:
             path, separator, text = item.partition("=")
@@ -41,7 +45,8 @@ class Settings(BaseModel):
                 target = child
             if last not in target:
                 raise UsageError(f"{path!r} names no setting.", nearest_hint(last, target))
-            target[last] = _toml_value(text.strip())
+            value = _toml_value(text.strip())
+            target[last] = None if value == "none" and _may_be_none(type(self), [*parents, last]) else value
         return self.parse(data, source="--set")
 
 
@@ -59,6 +64,15 @@ def _toml_value(text: str) -> Any:
         return tomllib.loads(f"value = {text}")["value"]
     except tomllib.TOMLDecodeError:
         return text
+
+
+def _may_be_none(model: type[BaseModel], location: list[str]) -> bool:
+    for part in location[:-1]:
+        inner = _inner_model(model.model_fields[part].annotation)
+        if inner is None:
+            return False
+        model = inner
+    return NoneType in get_args(model.model_fields[location[-1]].annotation)
 
 
 def _sentence(error: ValidationError, model: type[BaseModel], source: str) -> tuple[str, str]:

@@ -25,6 +25,19 @@ def test_overrides_make_a_copy() -> None:
     assert first == Training()
 
 
+def test_none_is_none_where_a_setting_may_be() -> None:
+    class Masses(Settings):
+        hydrogen: float | None = 3.0
+        kind: str = "heavy"
+
+    class Run(Settings):
+        masses: Masses = Masses()
+
+    found = Run().with_overrides(["masses.hydrogen=none", "masses.kind=none"]).masses
+    assert found.hydrogen is None
+    assert found.kind == "none"
+
+
 @pytest.mark.parametrize(
     ("override", "words"),
     [

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from pydantic import PositiveFloat, PositiveInt
 
+from molgen.coordinates.domain import domain_of
 from molgen.dynamics.passage import PassageDynamics, PhasePoints
 from molgen.dynamics.passage_factory import dynamics_record, open_passages
 from molgen.dynamics.propagator import steps_of
@@ -196,6 +197,19 @@ def read_passages(stages: Stages) -> tuple[DirectPassages, int]:
     return DirectPassages(*columns), sum(int(content["spent"]) for content in contents)
 
 
+def detours(stages: Stages, system: System) -> tuple[str, ...]:
+    """A sentence for passages whose trajectories left the domain of ``system``, looked at where each stage ends."""
+    domain = domain_of(system)
+    inside = np.concatenate([domain.contains(content["positions"]) for _, content in stages.contents()])
+    if inside.all():
+        return ()
+    outside = int(np.sum(~inside))
+    return (
+        f"Trajectories of passages were outside the domain (peptide bonds turned, centres inverted) in {outside} of "
+        f"{len(inside)} looks. Their times have such detours in them; frames to shoot from are of the domain alone.",
+    )
+
+
 def _advance(
     dynamics: PassageDynamics,
     boundary: Boundary,
@@ -275,4 +289,5 @@ def _result(
         dynamics_sha256=configuration_hash(record),
         seed=run.seed,
         platform=platform,
+        notes=detours(stages, boundary.system),
     )

@@ -18,7 +18,7 @@ from molgen.systems.record import system_from_record
 from molgen.systems.system import AnalyticSystem
 from molgen.workflows.committor_flux import KIND as FLUX
 from molgen.workflows.committor_passages import KIND as PASSAGES
-from molgen.workflows.rate_routes import REMEDY, ShotRoute, flux_of, passages_of, shots_of
+from molgen.workflows.rate_routes import REMEDY, ShotRoute, detours_of, flux_of, passages_of, shots_of
 from molgen.workflows.shooting import KIND as SHOOT
 from molgen.workflows.shot_data import RUN
 
@@ -128,6 +128,7 @@ def _estimate(found: dict[str, Path], committor: Path | None, seed: int) -> dict
     dynamics = read_manifest(first).config["dynamics"]
     system = system_from_record(json.loads((first / "system.json").read_bytes()))
     notes = [] if shots is None else list(shots.notes)
+    notes += [] if passages is None else detours_of(found[PASSAGES])
     for item in comparisons:
         if not item.agree:
             what = f"{item.first} and {item.second} disagree on {item.quantity}"

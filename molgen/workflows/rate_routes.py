@@ -24,7 +24,7 @@ from molgen.shooting.stages import Stages
 from molgen.systems.record import system_from_record
 from molgen.workflows.committor_flux import KIND as FLUX
 from molgen.workflows.committor_passages import KIND as PASSAGES
-from molgen.workflows.committor_passages import read_passages
+from molgen.workflows.committor_passages import detours, read_passages
 from molgen.workflows.flux_blocks import read_flux
 from molgen.workflows.shooting import KIND as SHOOT
 from molgen.workflows.shooting import LEDGER, POPULATION
@@ -126,6 +126,12 @@ def passages_of(source: Path, seed: int) -> Route:
     block = independent_blocks(passages.number, MANY_BLOCKS)
     timestep = 1e-3 * manifest.config["dynamics"]["dynamics"]["timestep_fs"]
     return direct_route(BlockTimes.of(passages, block, timestep), numpy_generator(seed, "passages"))
+
+
+def detours_of(source: Path) -> tuple[str, ...]:
+    """What is to be said of the passages in ``source`` that left the domain of their system."""
+    system = system_from_record(json.loads((source / "system.json").read_bytes()))
+    return detours(Stages(source / PASSAGES, "chains"), system)
 
 
 def flux_of(source: Path, seed: int) -> Route:

@@ -220,7 +220,12 @@ def _choose(
     )
     unweighted = frames.unweighted if line is None else "points chosen by a committor are not those of the ensemble"
     shares = {"outside_share": choice.outside_share, "share_a": choice.share_a, "share_b": choice.share_b}
-    record: dict[str, Any] = {**shares, "frames": len(frames.positions), "unweighted": unweighted}
+    record: dict[str, Any] = {
+        **shares,
+        "frames": len(frames.positions),
+        "unweighted": unweighted,
+        "notes": frames.notes,
+    }
     if region is not None:
         inside = float(choice.points.selection.max())
         record["region"] = {"inside": inside, "outside": 1.0 - points // 2 / points}
@@ -244,7 +249,7 @@ def _result(
     counts = count(shots, len(points))
     known = run.read_json("points.json") or {}
     undecided, crashed = int(counts.undecided.sum()), int(counts.crashed.sum())
-    notes = []
+    notes = list(known.get("notes", []))
     if undecided:
         notes.append(f"{undecided} shots are undecided: run again with a longer --limit to take them on.")
     if crashed:

@@ -32,7 +32,8 @@ class ShootingFrames:
     """Frames (n, N, D) inside the domain, their weights (n,) where they have any, and their lineage (n,).
 
     ``unweighted`` says why averages over them are none over the Boltzmann distribution; None where they are.
-    ``origin`` says what a lineage is. ``refused`` are reasons not to believe the weights at all.
+    ``origin`` says what a lineage is. ``refused`` are reasons not to believe the weights at all. ``notes`` say what
+    was done to the frames that were given.
     """
 
     positions: FloatArray
@@ -41,6 +42,7 @@ class ShootingFrames:
     unweighted: str | None
     origin: FrameOrigin = "dynamics"
     refused: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
 
 
 def shooting_frames(paths: Sequence[Path], system: System, reading: ReadingOptions) -> ShootingFrames:
@@ -55,14 +57,16 @@ def shooting_frames(paths: Sequence[Path], system: System, reading: ReadingOptio
         return _of_run(paths[0], system)
     draws = [path for path in paths if _kind(path) in ("sample", "reweight")]
     if not draws:
-        frames = open_frames(paths, system, reading).frames
+        usable = open_frames(paths, system, reading)
+        frames = usable.frames
         reason = None
         if frames.kind != "equilibrium":
             reason = _REASONS[frames.kind]
         elif any(abs(t - system.temperature_k) > ROUNDING_K for t in frames.temperatures):
             reason = f"frames of {frames.temperatures[0]:g} K are none of {system.temperature_k:g} K"
         positions = np.asarray(frames.positions, dtype=np.float64)
-        return ShootingFrames(positions, frames.total_log_weight, np.asarray(frames.lineage), reason)
+        lineage = np.asarray(frames.lineage)
+        return ShootingFrames(positions, frames.total_log_weight, lineage, reason, notes=usable.notes)
     if len(paths) > 1:
         raise InputError(f"{draws[0]} holds draws, which cannot be joined with other frames.", "Give it alone.")
     source = open_source(draws[0])

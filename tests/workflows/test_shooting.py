@@ -98,13 +98,16 @@ def test_the_plan_counts_shots(tmp_path: Path) -> None:
 def test_a_molecule_is_shot_from(tmp_path: Path) -> None:
     system = load_system("alanine-dipeptide-vacuum")
     noise = 0.001 * np.random.default_rng(1).normal(size=(30, *system.positions.shape))
+    positions = system.positions + noise
+    positions[:3] *= -1.0  # mirrored
     path = tmp_path / "frames.h5"
-    write_shard(path, system.positions + noise, np.arange(30), system, system.temperature_k)
+    write_shard(path, positions, np.arange(30), system, system.temperature_k)
     settings = ShootingSettings(pairs=1, batch=2, limit_ps=0.05)
     result = shoot(system, [path], tmp_path / "out", points=4, settings=settings, seed=1, platform="Reference")
     assert (result.a, result.b, result.shots) == ("c7eq", "c7ax", 8)
     assert result.undecided + result.reached_a + result.reached_b == 8
     assert 0 < result.evaluations <= 8 * 50
+    assert "3 frames outside the domain were left out" in " ".join(result.notes)
 
 
 def test_states_that_are_not_clear_are_refused(tmp_path: Path) -> None:
