@@ -4,8 +4,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from molgen.reports import ensemble_figures, figures, training_figures, weight_figures
 from molgen.reports import ensemble_tables as tables_of_ensembles
 from molgen.reports import tables as make
+from molgen.reports.canvas import Figure
+from molgen.reports.convergence_figure import convergence_figure
 from molgen.reports.data import Profile1D, ReportData
 from molgen.reports.page import Headline, Section, render_page, write_page
 from molgen.reports.release_card import release_tables
@@ -44,51 +47,56 @@ def _undrawn(profiles: Sequence[Profile1D]) -> str:
 
 
 def _sections(data: ReportData) -> tuple[Section, ...]:
-    from molgen.reports import ensemble_figures, figures, training_figures, weight_figures
-    from molgen.reports.convergence_figure import convergence_figure
-
-    result = data.result
-    population = figures.population_figure(result.get("populations") or {})
-    weights = (
-        ()
-        if data.log_weight is None
-        else weight_figures.weight_figures(
-            data.log_weight, pareto_k=result.get("pareto_k"), threshold=result.get("pareto_k_threshold")
-        )
-    )
+    result, provenance = data.result, _provenance(data)
     return (
-        Section(
-            "Populations and free energies",
-            tables=_present(
-                make.state_table(result),
-                make.population_table(result),
-                make.free_energy_table(result),
-                thermodynamics_table(result),
-            ),
-            figures=tuple(
-                figure for figure in (population, convergence_figure(result.get("convergence"))) if figure is not None
-            ),
-        ),
+        _populations(result),
         Section("Another force field", target_lead(result), target_tables(result)),
         Section("Agreement with experiment", restraint_lead(result), restraint_tables(result)),
-        Section(
-            "Ensembles",
-            _joined_sentence(result),
-            tables=_present(
-                tables_of_ensembles.ensemble_table(result),
-                tables_of_ensembles.contribution_table(result),
-                tables_of_ensembles.bidirectional_table(result),
-                models_table(result),
-            ),
-            figures=tuple(
-                figure
-                for figure in (
-                    ensemble_figures.overlap_figure(result.get("overlap") or {}, result.get("method")),
-                    *(ensemble_figures.contribution_figure(item) for item in data.members),
-                )
-                if figure is not None
-            ),
+        _ensembles(data),
+        *_surfaces_and_profiles(data),
+        _weights(data),
+        Section("Training", figures=training_figures.training_figures(data.training or ())),
+        Section("Checks and cost", tables=_present(make.audit_table(result), make.evaluation_table(result))),
+        Section("Release card", _card_lead(result), release_tables(result, provenance)),
+        Section("How to make this again", tables=_present(make.provenance_table(provenance))),
+    )
+
+
+def _populations(result: Mapping[str, Any]) -> Section:
+    drawn = (figures.population_figure(result.get("populations") or {}), convergence_figure(result.get("convergence")))
+    return Section(
+        "Populations and free energies",
+        tables=_present(
+            make.state_table(result),
+            make.population_table(result),
+            make.free_energy_table(result),
+            thermodynamics_table(result),
         ),
+        figures=tuple(figure for figure in drawn if figure is not None),
+    )
+
+
+def _ensembles(data: ReportData) -> Section:
+    result = data.result
+    drawn = (
+        ensemble_figures.overlap_figure(result.get("overlap") or {}, result.get("method")),
+        *(ensemble_figures.contribution_figure(item) for item in data.members),
+    )
+    return Section(
+        "Ensembles",
+        _joined_sentence(result),
+        tables=_present(
+            tables_of_ensembles.ensemble_table(result),
+            tables_of_ensembles.contribution_table(result),
+            tables_of_ensembles.bidirectional_table(result),
+            models_table(result),
+        ),
+        figures=tuple(figure for figure in drawn if figure is not None),
+    )
+
+
+def _surfaces_and_profiles(data: ReportData) -> tuple[Section, ...]:
+    return (
         Section(
             "Free-energy surfaces",
             "Empty cells are white. Both surfaces share one colour scale." if data.profiles_2d else "",
@@ -101,23 +109,21 @@ def _sections(data: ReportData) -> tuple[Section, ...]:
         ),
         Section(
             "Energies and distances",
-            tables=_present(make.distance_table(result), make.expectation_table(result)),
+            tables=_present(make.distance_table(data.result), make.expectation_table(data.result)),
             figures=() if data.energies is None else (figures.energy_figure(data.energies),),
         ),
-        Section(
-            "Weights",
-            _coverage_sentence(result),
-            _present(make.weight_table(result), make.annealing_table(result)),
-            weights,
-        ),
-        Section("Training", figures=training_figures.training_figures(data.training or ())),
-        Section(
-            "Checks and cost",
-            tables=_present(make.audit_table(result), make.evaluation_table(result)),
-        ),
-        Section("Release card", _card_lead(result), release_tables(result, _provenance(data))),
-        Section("How to make this again", tables=_present(make.provenance_table(_provenance(data)))),
     )
+
+
+def _weights(data: ReportData) -> Section:
+    result = data.result
+    drawn: tuple[Figure, ...] = ()
+    if data.log_weight is not None:
+        drawn = weight_figures.weight_figures(
+            data.log_weight, pareto_k=result.get("pareto_k"), threshold=result.get("pareto_k_threshold")
+        )
+    tables = _present(make.weight_table(result), make.annealing_table(result))
+    return Section("Weights", _coverage_sentence(result), tables, drawn)
 
 
 def _card_lead(result: Mapping[str, Any]) -> str:

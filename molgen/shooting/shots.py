@@ -66,6 +66,10 @@ class Shots:
         return int(self.steps.sum())
 
 
+MAX_UNDECIDED = 0.02
+"""With more of the shots undecided q is not known: the quick shots alone are no fair sample."""
+
+
 @dataclass(frozen=True, eq=False)
 class Counts:
     """What became of the shots from each of P configurations, (P,) each: reached A, reached B, undecided, crashed."""
@@ -79,6 +83,13 @@ class Counts:
     def decided(self) -> IntArray:
         """Shots (P,) that reached a state."""
         return self.a + self.b
+
+    @property
+    def undecided_share(self) -> float:
+        """U/(K + U) of all shots that have not failed: so far apart are the bounds S/(K + U) and (S + U)/(K + U) of q,
+        of K decided shots that reached B S times and U undecided ones."""
+        undecided = int(self.undecided.sum())
+        return undecided / max(1, undecided + int(self.decided.sum()))
 
 
 def shoot_pairs(

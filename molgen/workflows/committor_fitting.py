@@ -15,7 +15,7 @@ from molgen.observables.rows import VariableRows
 from molgen.progress import Progress, silent
 from molgen.rundir import RunDirectory, configuration_hash
 from molgen.systems.system import System
-from molgen.workflows.shot_data import open_shots
+from molgen.workflows.shot_data import check_decided, open_shots
 
 KIND = "committor"
 
@@ -59,11 +59,12 @@ def fit(
 ) -> FitResult:
     """Fit a committor to the shots in ``source`` and write it into ``output``.
 
-    ``source`` is what :func:`molgen.workflows.shot_data.open_shots` reads. ``InputError`` for anything else, and for
-    too few decided shots or all of one outcome.
+    ``source`` is what :func:`molgen.workflows.shot_data.open_shots` reads. ``InputError`` for anything else, for too
+    few decided shots or all of one outcome, and if more than 2 % are undecided.
     """
     settings = settings or FittingSettings()
     data = open_shots(Path(source), system, a, b)
+    check_decided(data.counts, "Run committor shoot again with a longer --limit, which takes them on.")
     rows = FittingData.of(data.positions, data.counts, data.lineage)
     notes: tuple[str, ...] = ()
     if isinstance(data.positions, VariableRows):

@@ -85,8 +85,9 @@ def run_committor(
     all of it, shoots pairs and fits anew; points of lineages of their own, evenly along q̂, are kept for judging. The
     same call continues an interrupted run to the identical ledger.
 
-    ``InputError`` for states that overlap, touch or are not reached, too few decided shots, or shots of one outcome
-    alone; ``UsageError`` for too few shots; ``InterruptedRunError`` at the time limit.
+    ``InputError`` for states that overlap, touch or are not reached, too few decided shots or shots of one outcome
+    alone, and as soon as more than 2 % of the shots are undecided after ``longest`` times their limit (the same call
+    with a larger one takes them on); ``UsageError`` for too few shots; ``InterruptedRunError`` at the time limit.
     """
     settings = settings or CommittorRunSettings()
     settings.plan(shots)  # raises if they are too few
@@ -99,7 +100,7 @@ def run_committor(
         "dynamics": record,
         "data": [str(path) for path in data],
         "shots": shots,
-        "settings": settings.model_dump(),
+        "settings": settings.model_dump(exclude={"longest"}),  # so that a longer one takes undecided shots on
         "platform": chosen,
     }
     if reading != EVERYTHING:

@@ -10,13 +10,15 @@ from molgen.shooting.shots import Counts, count
 from molgen.workflows.committor_bisection import Bisection, Way
 from molgen.workflows.committor_rounds import Pool, Round, spent
 from molgen.workflows.shooting_batches import Batches
+from molgen.workflows.shot_data import check_decided
 
 
 @dataclass(frozen=True, eq=False)
 class RoundShooting:
     """Rounds shot by ``batches`` into ``ledger``; what is there already is not shot again.
 
-    Shots that are undecided at the limit of ``batches`` are taken on to ``longest`` times that.
+    Shots that are undecided at the limit of ``batches`` are taken on to ``longest`` times that; ``InputError`` if too
+    many are undecided then, so that a run that cannot succeed ends early.
     """
 
     ledger: Ledger
@@ -35,6 +37,12 @@ class RoundShooting:
             name=name,
         )
         replace(self.batches, limit=self.longest * self.batches.limit).take_on(executor)
+        check_decided(
+            self._all_counts(),
+            f"They took {self.longest * self.batches.limit} steps each, and the same command with "
+            f"--set longest={10 * self.longest} takes them on. Where "
+            "dynamics stays long between the states, a higher temperature or other states may be the better question.",
+        )
 
     def grow(self, pool: Pool, before: Sequence[Round], entry: Round) -> Pool:
         """``pool`` with the frames on the way of the shots of ``entry``."""

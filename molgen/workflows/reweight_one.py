@@ -110,8 +110,7 @@ def _weigh(
     evidence = Evidence(
         diagnostics, (), coverage, audit.passed, audit.complete, audit.failures, noise_kt=density_noise(reader)
     )
-    spent = {**(training[0].get("evaluations", {}) if training else {}), **reader.header.evaluations}
-    counts = {name: int(spent.get(name, 0)) for name in ("data", "training", "sampling")}
+    counts = _spent(reader, loaded)
     counts["reweighting"] = diagnostics.n + audit.rows + (len(reference.row) if reference is not None else 0)
     comparison = None
     if system is not drawn:
@@ -143,6 +142,12 @@ def _weigh(
         verdicts=comparison.verdicts if comparison is not None else {},
         drawn_log_weight=comparison.log_weight if comparison is not None else None,
     )
+
+
+def _spent(reader: EnsembleReader, loaded: "LoadedModel | None") -> dict[str, int]:
+    """Evaluations that the draws, and the model they come from, have cost so far."""
+    spent = {**(loaded.training.get("evaluations", {}) if loaded is not None else {}), **reader.header.evaluations}
+    return {name: int(spent.get(name, 0)) for name in ("data", "training", "sampling")}
 
 
 def _drawn_energies(

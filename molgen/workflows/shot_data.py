@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from molgen.arrays import BoolArray, FloatArray, IntArray
+from molgen.committor.likelihood import wilson
 from molgen.dynamics.passage_factory import dynamics_record
 from molgen.errors import InputError
 from molgen.files import sha256_file
@@ -16,7 +17,7 @@ from molgen.observables.rows import Configurations
 from molgen.rundir import MANIFEST, read_manifest
 from molgen.shooting.ledger import Ledger
 from molgen.shooting.points import ShootingPoints
-from molgen.shooting.shots import Counts, Shots, count
+from molgen.shooting.shots import MAX_UNDECIDED, Counts, Shots, count
 from molgen.systems.record import system_from_record
 from molgen.systems.system import System
 from molgen.trajectories.checks import check_positions
@@ -76,6 +77,20 @@ def open_shots(source: Path, system: System | None, a: str | None, b: str | None
         table = read_shot_table(source, boundary)
         return _labelled(source, boundary, table.rows, table.reached, table.shots, table.lineage)
     return _from_file(source, system, boundary)
+
+
+def check_decided(counts: Counts, remedy: str) -> None:
+    """``InputError`` with the ``remedy`` if more than 2 % of the shots are undecided, and not by chance.
+
+    By chance: Wilson's 95 % interval of the share holds 2 %.
+    """
+    undecided = int(counts.undecided.sum())
+    total = undecided + int(counts.decided.sum())
+    if undecided and wilson(undecided, total)[0] > MAX_UNDECIDED:
+        raise InputError(
+            f"{undecided} of {total} shots reached neither state: a committor of the others alone would be wrong.",
+            remedy,
+        )
 
 
 def _from_ledger(source: Path, judging: bool) -> ShotData:

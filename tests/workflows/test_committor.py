@@ -56,6 +56,19 @@ def test_a_committor_from_shots_predicts_other_shots(line: Path) -> None:
     assert again == record
 
 
+def test_undecided_shots_are_no_ground_for_a_committor(line: Path, tmp_path: Path) -> None:
+    """Of 200 points with ten shots each a quarter are undecided after 0.1 units of time."""
+    short = SHOTS.model_copy(update={"limit_ps": 0.1})
+    cut = shoot(SYSTEM, [line / "frames2.h5"], tmp_path / "cut", points=200, settings=short, seed=2)
+    assert 0.02 < cut.undecided / cut.shots < 0.9
+    with pytest.raises(InputError, match=r"\d+ of 2000 shots reached neither state.*longer --limit"):
+        fit(cut.directory, tmp_path / "c", settings=FIT, seed=3)
+    assert not (tmp_path / "c").exists()
+    record = evaluate_committor(line / "c", cut.directory, tmp_path / "judged", seed=1).record
+    assert not record["calibrated"]
+    assert any("are undecided and were left out" in reason for reason in record["reasons"])
+
+
 def test_somebody_elses_structures_give_the_same_committor(line: Path, tmp_path: Path) -> None:
     from molgen.workflows.shot_data import open_shots
 

@@ -124,12 +124,19 @@ def test_an_interrupted_run_goes_on_to_the_identical_ledger(tmp_path: Path) -> N
 
 
 def test_undecided_shots_are_taken_on(tmp_path: Path) -> None:
-    """The limit of ten steps is for the first leg alone: those that need more go on, the others are as they were."""
+    """The limit of ten steps is for the first leg alone: those that need more go on, the others are as they were.
+
+    A run that leaves many undecided ends with a remedy, and goes on where it was if that is followed.
+    """
     settings = SETTINGS.model_copy(update={"rounds": 1, "limit_ps": 0.02, "bisection_share": 0.0, "longest": 2})
-    cut = run(tmp_path / "cut", 200, settings=settings)
-    ended = run(tmp_path / "ended", 200, settings=settings.model_copy(update={"longest": 1_000_000}))
-    assert ended.undecided == 0 < cut.undecided
-    first, second = (ledger(result.directory)[-1] for result in (cut, ended))
+    with pytest.raises(
+        InputError, match=r"\d+ of 200 shots reached neither state.*They took 20 steps each.*longest=20"
+    ):
+        run(tmp_path / "run", 200, settings=settings)
+    first = ledger(tmp_path / "run")[-1]
+    ended = run(tmp_path / "run", 200, settings=settings.model_copy(update={"longest": 1_000_000}))
+    second = ledger(ended.directory)[-1]
+    assert ended.undecided == 0
     assert first.max() == 20 < second.max()
     np.testing.assert_array_equal(first[first <= 10], second[second <= 10])
 
