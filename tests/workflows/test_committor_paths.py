@@ -55,6 +55,23 @@ def test_paths_lead_to_passages_one_way(tmp_path: Path) -> None:
     assert record["k_ba"]["value"] == pytest.approx(1.0 / one_way.mean_time_ba)
 
 
+def test_shooting_by_a_committor_gives_the_same_paths(tmp_path: Path) -> None:
+    """Points chosen near q = 1/2 are accepted more often; the mean duration agrees to four standard errors (one in
+    15,000) of ln, from each run's own interval."""
+    from molgen.committor.fitting import FittingSettings
+    from molgen.committor.model import CommittorSettings
+    from molgen.workflows.committor_fitting import fit
+
+    shots = shoot(SYSTEM, [frames(tmp_path)], tmp_path / "shots", points=60, settings=ShootingSettings(pairs=5), seed=1)
+    fitting = FittingSettings(model=CommittorSettings(hidden=8, members=2, features="cv"), steps=200)
+    committor = fit(shots.directory, tmp_path / "c", settings=fitting, seed=1).directory
+    alike, chosen = sample(tmp_path, "alike"), sample(tmp_path, "chosen", committor=committor)
+    assert chosen.reactive > alike.reactive
+    variance = sum((np.log(result.path_time_high / result.path_time_low) / 3.92) ** 2 for result in (alike, chosen))
+    assert 0.0 < variance < 0.02
+    assert abs(np.log(chosen.path_time / alike.path_time)) < 4.0 * np.sqrt(variance)
+
+
 def _many(chains: int) -> Any:
     from molgen.workflows.committor_passages import PassagesSettings
 
