@@ -381,5 +381,18 @@ MUTATIONS: dict[str, Mutation] = {
         "return slope",
         ("tests/committor/test_fitting.py",),
     ),
+    "undecided-shots": Mutation(
+        "a committor is fitted however many shots are undecided",
+        "molgen/workflows/shot_data.py",
+        "if undecided and wilson(undecided, total)[0] > MAX_UNDECIDED:",
+        "if undecided > total:",
+        ("tests/workflows/test_committor.py::test_undecided_shots_are_no_ground_for_a_committor",),
+    ),
+    "path-acceptance": Mutation(
+        "a path is accepted by its length, whatever its points were chosen by",
+        "molgen/shooting/paths.py",
+        "if chance[chain] * new.weights.sum() < old.weights.sum():",
+        "if chance[chain] * len(new) < len(old):",
+        ("tests/shooting/test_paths.py::test_paths_are_the_same_whatever_their_points_are_chosen_by",),
+    ),
 }
-"""By a short name; grouped by the part of the code."""

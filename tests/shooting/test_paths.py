@@ -114,6 +114,30 @@ def test_path_lengths_are_those_of_long_dynamics(brute: np.ndarray, selection: S
         assert np.abs(path.frames[-1] - path.in_b.positions[0]).max() < 8 * STEP * EVERY
 
 
+def mean_weight(selection: Selection) -> tuple[float, float]:
+    """The mean over paths of how near the ridge each is on average, and its standard error."""
+    start = np.array([[[-0.8, 0.6]], [[0.0, 0.3]]])
+    paths, _ = first_paths(DYNAMICS, selection, start, CHAINS, 100_000, 1)
+    _, _, kept = make_moves(DYNAMICS, selection, paths, MOVES, 100_000, 2)
+    values = np.full((MOVES + 1, CHAINS), np.nan)
+    values[0] = [NearRidge().weights(path.frames).mean() for path in paths]
+    for move, chain, path in kept:
+        values[move + 1, chain] = NearRidge().weights(path.frames).mean()
+    for move in range(MOVES):
+        values[move + 1] = np.where(np.isnan(values[move + 1]), values[move], values[move + 1])
+    rows = values[DISCARD + 1 :].T
+    worth = rows.size / independent_rows(np.repeat(np.arange(CHAINS), rows.shape[1]), [rows.ravel()]).inefficiency
+    return float(rows.mean()), float(rows.std() / np.sqrt(worth))
+
+
+def test_paths_are_the_same_whatever_their_points_are_chosen_by() -> None:
+    """To four standard errors (one in 15,000). Accepting by the length instead is five of them off."""
+    alike, near = mean_weight(UniformSelection()), mean_weight(NearRidge())
+    error = np.hypot(alike[1], near[1])
+    assert error < 0.01
+    assert abs(near[0] - alike[0]) < 4.0 * error
+
+
 def test_a_leg_given_up_is_counted_unless_its_path_would_be_rejected() -> None:
     start = np.array([[[-0.8, 0.6]]])
     paths, _ = first_paths(DYNAMICS, NearRidge(), start, 20, 100_000, 1)
