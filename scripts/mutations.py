@@ -396,3 +396,4 @@ MUTATIONS: dict[str, Mutation] = {
         ("tests/shooting/test_paths.py::test_paths_are_the_same_whatever_their_points_are_chosen_by",),
     ),
 }
+"""By a short name; grouped by the part of the code."""
