@@ -19,7 +19,7 @@ from molgen.systems.record import system_from_record, system_record
 
 WEIGHTS = "committor.safetensors"
 DESCRIPTION = "committor.json"
-FORMAT = 2
+FORMAT = 3
 
 
 @dataclass(frozen=True)

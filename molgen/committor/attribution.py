@@ -91,15 +91,14 @@ def atom_shares(found: Sequence[Attribution]) -> dict[int, float]:
 
 def _logit(model: Committor, features: torch.Tensor) -> torch.Tensor:
     with torch.no_grad():
-        logits: torch.Tensor = model.feature_logits(features).mean(0)
-        return logits
+        return model.feature_logit(features)
 
 
 def _logit_and_slope(model: Committor, features: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     """z (n,) and its derivatives (n, F) by the standardised features."""
     with torch.enable_grad():
         inputs = features.clone().requires_grad_(True)
-        logit = model.feature_logits(inputs).mean(0)
+        logit = model.feature_logit(inputs)
         (slope,) = torch.autograd.grad(logit.sum(), inputs)
     return logit.detach(), slope
 

@@ -10,19 +10,17 @@ UNCERTAIN_SHARE = 0.5
 """Share of the points chosen for their uncertainty; the rest is spread along q̂."""
 
 
-def choice_share(q: FloatArray, uncertainty: FloatArray) -> FloatArray:
+def choice_share(q: FloatArray, disagreement: FloatArray) -> FloatArray:
     r"""The chance (n,) of each candidate to be a point, of the sum 1.
 
-    Half goes in proportion to the standard deviation of q̂ over the members, :math:`\sigma_q = \hat q (1-\hat q)
-    \sigma_z` with ``uncertainty`` (n,) = σ_z that of the logits, which is large where the members disagree and |z| is
-    small; half in equal parts to the intervals of q̂ (``q``, (n,)) that hold candidates.
+    Half goes in proportion to ``disagreement`` (n,), the variance of q over the members, which is what a shot can take
+    off the mean squared error of q̂ there; half in equal parts to the intervals of q̂ (``q``, (n,)) that hold candidates.
     """
-    spread = q * (1.0 - q) * uncertainty
     even = even_share(q)
-    total = spread.sum()
+    total = disagreement.sum()
     if not total > 0.0:
         return even
-    return np.asarray(UNCERTAIN_SHARE * spread / total + (1.0 - UNCERTAIN_SHARE) * even)
+    return np.asarray(UNCERTAIN_SHARE * disagreement / total + (1.0 - UNCERTAIN_SHARE) * even)
 
 
 def even_share(q: FloatArray) -> FloatArray:

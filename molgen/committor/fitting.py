@@ -9,7 +9,7 @@ from pydantic import Field, PositiveFloat, PositiveInt
 
 from molgen.arrays import IntArray
 from molgen.committor.likelihood import negative_log_likelihood, steepness
-from molgen.committor.model import Committor, CommittorSettings, EquivariantMembers
+from molgen.committor.model import Committor, CommittorSettings, EquivariantMembers, pooled
 from molgen.errors import InputError
 from molgen.observables.boundary import Boundary
 from molgen.observables.rows import Configurations
@@ -137,7 +137,7 @@ class _Kept:
 
 
 def calibration(logits: torch.Tensor, left_out: torch.Tensor, data: FittingData) -> float:
-    r"""b for which σ(b z) predicts well, z the mean over the members that a configuration was left out of.
+    r"""b for which σ(b z̄) predicts well, z̄ (:func:`pooled`) of the members that a configuration was left out of.
 
     ``logits`` (m, n) are those of the members, ``left_out`` (m, n) is 1 where a member did not see a configuration. A
     network of many features says more than it knows where shots are few: b < 1 takes that back, as Platt scaling on
@@ -151,8 +151,8 @@ def calibration(logits: torch.Tensor, left_out: torch.Tensor, data: FittingData)
     """
     members = left_out.sum(0)
     seen = (members >= min(0.5 * len(left_out), float(members.max()))).numpy()
-    mean = ((logits * left_out).sum(0) / members.clamp(min=1.0)).double().numpy()
-    slope, error = steepness(mean[seen], data.reached[seen], data.decided[seen])
+    rest = pooled(logits[:, seen].double(), left_out[:, seen].double()).numpy()
+    slope, error = steepness(rest, data.reached[seen], data.decided[seen])
     away = abs(slope - 1.0)
     if not error < CALIBRATED * slope or away <= error:
         return 1.0

@@ -110,10 +110,23 @@ class EquivariantMembers(nn.Module):
         return torch.stack([network(rows) for network, rows in zip(self.networks, each, strict=True)])
 
 
-class Committor(nn.Module):
-    """q(x) = σ(z(x)), z the mean over the members; exactly 0 in state a and 1 in state b of ``boundary``.
+def pooled(logits: torch.Tensor, counted: torch.Tensor | None = None) -> torch.Tensor:
+    r"""z̄ (n,), the logit of the mean over the members of σ(z), of their ``logits`` z (m, n).
 
-    ``scale`` belongs to the fit: each member's logit is that times what its network says.
+    :math:`\bar z = \ln \sum_k \sigma(z_k) - \ln \sum_k \sigma(-z_k)`, which loses no digits where q is near 0 or 1. Of
+    members that do not agree the mean of q says less than the mean of z does, and is nearer to the truth for it.
+    ``counted`` (m, n) is 1 for the members that count, 0 for others; all do unless given. NaN where none counts.
+    """
+    up, down = torch.nn.functional.logsigmoid(logits), torch.nn.functional.logsigmoid(-logits)
+    if counted is not None:
+        up, down = up + counted.log(), down + counted.log()
+    return torch.logsumexp(up, dim=0) - torch.logsumexp(down, dim=0)
+
+
+class Committor(nn.Module):
+    """q(x) = σ(b z̄(x)), z̄ of the members by :func:`pooled`; exactly 0 in state a and 1 in state b of ``boundary``.
+
+    ``scale`` b belongs to the fit.
     """
 
     scale: torch.Tensor
@@ -130,20 +143,27 @@ class Committor(nn.Module):
         self.register_buffer("scale", torch.ones((), dtype=torch.float64))
 
     def member_logits(self, positions: Configurations | torch.Tensor) -> torch.Tensor:
-        """Logits (m, n), float64, of frames (n, N, D), not pinned; differentiable by autograd."""
-        return self.feature_logits(self.features(positions))
+        """b z (m, n), float64, each member's logits of frames (n, N, D), not pinned."""
+        return self.scale * self._each(self.features(positions))
 
-    def feature_logits(self, features: torch.Tensor) -> torch.Tensor:
-        """Logits (m, n), float64, of standardised features (n, F)."""
+    def feature_logit(self, features: torch.Tensor) -> torch.Tensor:
+        """b z̄ (n,), float64, of standardised features (n, F), not pinned; differentiable by autograd."""
+        return self.scale * pooled(self._each(features))
+
+    def free_logit(self, positions: Configurations | torch.Tensor) -> torch.Tensor:
+        """b z̄ (n,), float64, of frames (n, N, D), not pinned; differentiable by autograd."""
+        return self.feature_logit(self.features(positions))
+
+    def _each(self, features: torch.Tensor) -> torch.Tensor:
         logits: torch.Tensor = self.members(features.to(self.members.dtype)).double()
-        return self.scale * logits
+        return logits
 
     @torch.no_grad()
     def logit(self, positions: Configurations) -> FloatArray:
-        """z (n,) of frames (n, N, D), −∞ in state a and +∞ in state b."""
-        mean = self.member_logits(positions).mean(0).numpy()
+        """b z̄ (n,) of frames (n, N, D), −∞ in state a and +∞ in state b."""
+        free = self.free_logit(positions).numpy()
         label = self.boundary.assign(positions)
-        return np.where(label == A, -np.inf, np.where(label == B, np.inf, mean))
+        return np.where(label == A, -np.inf, np.where(label == B, np.inf, free))
 
     def probability(self, positions: Configurations) -> FloatArray:
         """q (n,) of frames (n, N, D)."""
@@ -153,8 +173,13 @@ class Committor(nn.Module):
 
     @torch.no_grad()
     def uncertainty(self, positions: Configurations) -> FloatArray:
-        """Standard deviation (n,) of z over the members."""
+        """Standard deviation (n,) of b z over the members."""
         return self.member_logits(positions).std(0).numpy()
+
+    @torch.no_grad()
+    def disagreement(self, positions: Configurations) -> FloatArray:
+        """Variance (n,) of q = σ(b z) over the members."""
+        return self.member_logits(positions).sigmoid().var(0).numpy()
 
     def interval(self, positions: Configurations, level: float = 0.95) -> tuple[FloatArray, FloatArray]:
         """Lower and upper ends (n,) of an interval of q of frames (n, N, D), by Student's t over the members' logits.
@@ -165,7 +190,11 @@ class Committor(nn.Module):
         from scipy.special import expit
         from scipy.stats import t
 
-        z, spread = self.logit(positions), self.uncertainty(positions)
+        with torch.no_grad():
+            logits = self.member_logits(positions)
         members = self.settings.members
-        half = float(t.ppf(0.5 + 0.5 * level, members - 1)) * np.sqrt(1.0 + 1.0 / members) * spread
-        return np.asarray(expit(z - half)), np.asarray(expit(z + half))
+        half = float(t.ppf(0.5 + 0.5 * level, members - 1)) * np.sqrt(1.0 + 1.0 / members) * logits.std(0).numpy()
+        label = self.boundary.assign(positions)
+        pinned = np.where(label == A, -np.inf, np.where(label == B, np.inf, 0.0))
+        centre = logits.mean(0).numpy() + pinned
+        return np.asarray(expit(centre - half)), np.asarray(expit(centre + half))

@@ -23,7 +23,7 @@ _DIGITS = 12
 
 @dataclass(frozen=True)
 class CommittorLogit:
-    """z = logit q̂, the mean over the members, in double precision.
+    """z = logit q̂, not pinned in the states, in double precision.
 
     ``name`` is ``committor(path@digest)`` with the absolute path and the first digits of its SHA-256: two are equal if
     their names are. ``smooth`` is False if it jumps where equal branches are exchanged.
@@ -49,7 +49,7 @@ class CommittorLogit:
 
     def __call__(self, positions: torch.Tensor) -> torch.Tensor:
         """z (n,) at ``positions`` (n, N, D), differentiable by autograd."""
-        return self.committor.model.member_logits(positions).mean(0)
+        return self.committor.model.free_logit(positions)
 
 
 def open_variable(text: str, folder: Path, system: System) -> CommittorLogit:

@@ -126,7 +126,7 @@ def gradient_bound(grid: GridCommittor, model: Committor) -> float:
     weight /= weight.sum()
     outside = (grid.label != A) & (grid.label != B) & (weight > 0.0)
     positions = torch.as_tensor(grid.centres(outside)).requires_grad_()
-    q = torch.sigmoid(model.member_logits(positions).mean(0))
+    q = torch.sigmoid(model.free_logit(positions))
     (slope,) = torch.autograd.grad(q.sum(), positions)
     return float((weight[outside] * (slope**2).sum(dim=(1, 2)).numpy()).sum())
 

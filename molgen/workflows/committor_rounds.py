@@ -135,7 +135,7 @@ class Pool:
             return np.full(len(rows), 1.0 / len(rows))
         positions = self.positions[rows]
         q = model.probability(positions)
-        return even_share(q) if held_out else choice_share(q, model.uncertainty(positions))
+        return even_share(q) if held_out else choice_share(q, model.disagreement(positions))
 
 
 def spent(rounds: Sequence[Round], batch: int) -> tuple[int, int, int]:

@@ -170,8 +170,7 @@ def _window(loaded: LoadedCommittor, frames: ShootingFrames, found: TransitionSt
     row = np.flatnonzero(found.inside & np.isfinite(weight))
     positions = frames.positions[row]
     q = q[row]
-    # Of z to first order: σ_q = q(1 − q) σ_z.
-    spread = q * (1.0 - q) * _by_chunks(loaded.model.uncertainty, positions)
+    spread = np.sqrt(_by_chunks(loaded.model.disagreement, positions))
     variables = evaluate_cvs(loaded.model.boundary.system, positions)
     return _Window(row, positions, weight[row], frames.lineage[row].astype(np.float64), q, spread, variables)
 

@@ -13,9 +13,9 @@ def test_every_interval_of_q_has_the_same_share() -> None:
     assert share == pytest.approx([1 / 9, 1 / 9, 1 / 9, 1 / 3, 1 / 6, 1 / 6])
 
 
-def test_half_follows_the_spread_of_q() -> None:
-    q, uncertainty = np.array([0.5, 0.5, 0.1]), np.array([1.0, 3.0, 0.0])
-    assert choice_share(q, uncertainty) == pytest.approx([0.125 + 0.125, 0.375 + 0.125, 0.25])
+def test_half_follows_the_variance_of_q() -> None:
+    q, variance = np.array([0.5, 0.5, 0.1]), np.array([0.01, 0.03, 0.0])
+    assert choice_share(q, variance) == pytest.approx([0.125 + 0.125, 0.375 + 0.125, 0.25])
     assert choice_share(q, np.zeros(3)) == pytest.approx(even_share(q))
 
 

@@ -6,7 +6,7 @@ import torch
 
 from molgen.committor.fitting import FittingData, FittingSettings, calibration, fit_committor
 from molgen.committor.likelihood import steepness
-from molgen.committor.model import Committor, CommittorSettings
+from molgen.committor.model import Committor, CommittorSettings, pooled
 from molgen.errors import InputError
 from molgen.observables.boundary import Boundary
 from molgen.progress import ProgressEvent
@@ -113,6 +113,35 @@ def test_logits_are_calibrated_by_what_members_did_not_see() -> None:
     few = rows.rows(np.arange(3))
     assert calibration(logits[:, :3], left_out[:, :3], few) == 1.0
     assert calibration(-logits, left_out, rows) == 1.0
+
+
+def test_q_is_the_mean_over_the_members_and_its_interval_theirs() -> None:
+    """In the states it is what they are, and far from 1/2 no digits are lost."""
+    model = fitted(data(100))
+    x = np.linspace(-0.7, 0.7, 8).reshape(-1, 1, 1)
+    with torch.no_grad():
+        each = (model.member_logits(x) / model.scale).sigmoid().mean(0).logit() * model.scale
+    np.testing.assert_allclose(model.logit(x), each.numpy(), rtol=1e-6)
+    members = model.member_logits(x).detach().numpy()
+    low, high = model.interval(x)
+    np.testing.assert_allclose(np.log(low / (1 - low)) + np.log(high / (1 - high)), 2 * members.mean(0), rtol=1e-5)
+    np.testing.assert_allclose(model.disagreement(x), (1 / (1 + np.exp(-members))).var(0, ddof=1), rtol=1e-6)
+    far = pooled(torch.tensor([[-300.0, 800.0], [-301.0, 801.0]], dtype=torch.float64))
+    np.testing.assert_allclose(
+        far, [-300 + np.log((1 + np.exp(-1)) / 2), 800 - np.log((1 + np.exp(-1)) / 2)], rtol=1e-12
+    )
+
+
+def test_members_that_do_not_agree_are_calibrated_as_they_are_pooled() -> None:
+    """Two groups that stray by ±1 about twice the truth; those that saw a configuration say anything of it."""
+    rows = data(400)
+    truth = torch.as_tensor(committor(rows.positions[:, 0, 0])).logit()
+    stray = torch.tensor([-1.0, 1.0, -1.0, 1.0])[:, None]
+    logits = torch.cat([2.0 * truth + stray, torch.full((1, 400), 50.0)])
+    left_out = torch.tensor([1.0, 1.0, 1.0, 1.0, 0.0])[:, None].expand(5, 400)
+    known = steepness(pooled(logits[:4]).numpy(), rows.reached, rows.decided)[0]
+    assert calibration(logits, left_out, rows) == pytest.approx(known, abs=0.01)
+    assert known > 0.52
 
 
 def test_a_calibration_scales_the_logits(monkeypatch: pytest.MonkeyPatch) -> None:
