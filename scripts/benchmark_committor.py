@@ -4,6 +4,7 @@
     python scripts/benchmark_committor.py one-d --seeds 10
     python scripts/benchmark_committor.py muller-brown --seeds 10
     python scripts/benchmark_committor.py coverage --seeds 200
+    python scripts/benchmark_committor.py variational --seeds 10
     python scripts/benchmark_committor.py table
 
 Every finished seed is a row of its part's file and is not computed again; ``table`` prints what there is. ``--work``
@@ -13,6 +14,7 @@ Errors are root mean squares over grid points (Müller-Brown: V < 0 and 0.05 < q
 choice is `committor run` as it is: its shots are all it made, those held out too, and hot dynamics counts as as many
 shots as its steps would have made. The other choices, uniform over {V < 0} and uniform in q, get the same fit; their
 outcomes are drawn from the grid's q, which shots are tested against in tests/physics; nothing of theirs is held out.
+So do those of ``variational``, which are given 8,000 frames drawn uniformly over {V < 0}, with Boltzmann's weights.
 """
 
 import argparse
@@ -32,8 +34,11 @@ from molgen.arrays import FloatArray
 from molgen.committor.artifact import load_committor
 from molgen.committor.choosing import even_share
 from molgen.committor.fitting import FittingData, FittingSettings, fit_committor
-from molgen.committor.grid import GridCommittor, error_on, refined
+from molgen.committor.grid import GridCommittor, error_on, potential_of, refined
 from molgen.committor.known import KnownCase, double_well_case, muller_brown_case
+from molgen.committor.model import Committor
+from molgen.committor.moves import Moves
+from molgen.committor.variational import WeightedMoves
 from molgen.dynamics.analytic_passage import analytic_passages
 from molgen.files import write_atomically
 from molgen.observables.boundary import NEITHER
@@ -52,9 +57,12 @@ from molgen.workflows.committor_known import (
 )
 from molgen.workflows.committor_request import CommittorRunResult, CommittorRunSettings
 from molgen.workflows.committor_run import run_committor
+from molgen.workflows.variational_moves import MOVES_EACH
 
 FOLDER = Path(__file__).resolve().parent.parent / "docs" / "benchmarks" / "committor"
 Row = dict[str, Any]
+FEW = (500, 1000, 4000)
+"""Shots of the fits with and without the variational term."""
 BASELINES = {"uniform": (16_000, 32_000), "even": (8000, 16_000)}
 """Shots of the other choices."""
 MULLER_BROWN_SHOTS = 19_200
@@ -180,23 +188,73 @@ def ran(case: KnownCase, shots: int, settings: CommittorRunSettings, seed: int, 
 
 def drawn_error(case: KnownCase, grid: GridCommittor, choice: str, shots: int, seed: int) -> float:
     """The error of the same fit to ``shots`` shots, two a point, from points of another choice."""
-    generator = np.random.default_rng(child_seed(seed, choice, shots))
-    cells = (grid.label == NEITHER) & (grid.potential < case.below) & np.isfinite(grid.q)
-    centres, q = grid.centres(cells), grid.q[cells]
-    share = np.full(len(q), 1.0 / len(q)) if choice == "uniform" else even_share(q)
-    rows = generator.choice(len(q), size=shots // 2, p=share)
-    positions = centres[rows] + generator.uniform(-0.5, 0.5, (len(rows), 1, 2)) * case.spacing
-    truth = grid.probability(positions)
-    kept = np.isfinite(truth) & (case.boundary.assign(positions) == NEITHER)
-    positions, truth = positions[kept], np.clip(truth[kept], 0.0, 1.0)
-    reached = generator.binomial(2, truth)
-    data = FittingData(positions, reached, np.full(len(reached), 2), np.arange(len(reached)))
+    data = drawn_shots(case, grid, choice, shots, seed)
     model = fit_committor(case.boundary, data, MULLER_BROWN_RUN.fitting, child_seed(seed, "fit", choice, shots))
+    return error_of_model(case, grid, model)
+
+
+def error_of_model(case: KnownCase, grid: GridCommittor, model: Committor) -> float:
+    """The root mean square over the cells of ``case``."""
     over = case.cells(grid)
     return error_on(model.probability(grid.centres(over)), grid, over)
 
 
-PARTS: dict[str, Callable[[int, Path], Row]] = {"one-d": one_d, "muller-brown": muller_brown, "coverage": coverage}
+def drawn_shots(case: KnownCase, grid: GridCommittor, choice: str, shots: int, seed: int) -> FittingData:
+    """``shots`` shots, two a point, from points of another choice; what becomes of them is drawn from the grid's q."""
+    generator = np.random.default_rng(child_seed(seed, choice, shots))
+    positions, q = drawn_points(case, grid, choice, shots // 2, generator)
+    reached = generator.binomial(2, q)
+    return FittingData(positions, reached, np.full(len(reached), 2), np.arange(len(reached)))
+
+
+def drawn_points(
+    case: KnownCase, grid: GridCommittor, choice: str, count: int, generator: np.random.Generator
+) -> tuple[FloatArray, FloatArray]:
+    """Some ``count`` places outside the states, uniform over {V < 0} or even in q, and q there."""
+    cells = (grid.label == NEITHER) & (grid.potential < case.below) & np.isfinite(grid.q)
+    centres, q = grid.centres(cells), grid.q[cells]
+    share = np.full(len(q), 1.0 / len(q)) if choice == "uniform" else even_share(q)
+    rows = generator.choice(len(q), size=count, p=share)
+    positions = centres[rows] + generator.uniform(-0.5, 0.5, (len(rows), 1, 2)) * case.spacing
+    truth = grid.probability(positions)
+    kept = np.isfinite(truth) & (case.boundary.assign(positions) == NEITHER)
+    return positions[kept], np.clip(truth[kept], 0.0, 1.0)
+
+
+def variational(seed: int, work: Path) -> Row:
+    """The fit to few shots uniform over {V < 0}, without and with the variational term."""
+    case = muller_brown_case()
+    grid = grid_of(case)
+    generator = np.random.default_rng(child_seed(seed, "ensemble"))
+    positions, _ = drawn_points(case, grid, "uniform", 8000, generator)
+    energy = potential_of(case.system, positions)
+    dynamics = analytic_passages(case.system, case.boundary)
+    moves = WeightedMoves(
+        Moves.make(dynamics, positions, MOVES_EACH, child_seed(seed, "moves")), np.exp(energy.min() - energy)
+    )
+    row: Row = {"seed": seed, "frames": len(positions)}
+    for shots in FEW:
+        data = drawn_shots(case, grid, "uniform", shots, seed)
+        fits = {"plain": None, "variational": moves}
+        row[str(shots)] = {
+            name: error_of_model(
+                case,
+                grid,
+                fit_committor(
+                    case.boundary, data, MULLER_BROWN_RUN.fitting, child_seed(seed, "fit", shots), moves=given
+                ),
+            )
+            for name, given in fits.items()
+        }
+    return row
+
+
+PARTS: dict[str, Callable[[int, Path], Row]] = {
+    "one-d": one_d,
+    "muller-brown": muller_brown,
+    "coverage": coverage,
+    "variational": variational,
+}
 
 
 def stored(part: str) -> dict[str, Any]:
@@ -222,7 +280,12 @@ def measure(part: str, seeds: int, work: Path) -> None:
         print(json.dumps(row), flush=True)
 
 
-CASES = {"one-d": double_well_case, "coverage": double_well_case, "muller-brown": muller_brown_case}
+CASES = {
+    "one-d": double_well_case,
+    "coverage": double_well_case,
+    "muller-brown": muller_brown_case,
+    "variational": muller_brown_case,
+}
 
 
 def reached(curve: list[Row], error: float) -> float:
@@ -261,6 +324,10 @@ def table() -> None:
             for item in median_curve([row[choice] for row in rows]):
                 shots = reached(adaptive, item["rmse"])
                 print(f"  {choice}: {item['rmse']:.4f} from {item['shots']:.0f}; adaptive from {shots:.0f} on")
+    if rows := stored("variational")["rows"]:
+        for shots in FEW:
+            for name in ("plain", "variational"):
+                print(f"{shots} shots, {name}", spread([row[str(shots)][name] for row in rows]))
     if rows := stored("coverage")["rows"]:
         print("coverage of q", f"{np.mean([row['q'] for row in rows]):.3f}", f"over {len(rows)} seeds")
         for name in ("k_ab", "k_ba"):

@@ -14,8 +14,8 @@ import numpy as np
 
 from molgen.arrays import FloatArray
 from molgen.committor.model import Committor
-from molgen.dynamics.passage import PassageDynamics, PhasePoints
-from molgen.observables.boundary import NEITHER
+from molgen.committor.moves import Moves
+from molgen.dynamics.passage import PassageDynamics
 
 NOISES = 16
 """Moves from each point."""
@@ -23,11 +23,7 @@ NOISES = 16
 
 def dirichlet_terms(model: Committor, dynamics: PassageDynamics, positions: FloatArray, seed: int) -> FloatArray:
     """What each of ``positions`` (P, N, D), outside the states, adds to the bound (P,), by ``NOISES`` moves of δ."""
-    rows = np.repeat(np.arange(len(positions)), NOISES)
-    start = PhasePoints(positions[rows], np.zeros_like(positions[rows]))
-    found = dynamics.run(start, dynamics.check_every, seed)
-    before, after = model.probability(positions), model.probability(found.end.positions)
-    times = np.where(found.label == NEITHER, 1.0, 2.0)
-    delta = dynamics.check_every * dynamics.timestep_ps
-    terms = times * (after - before[rows]) ** 2 / (2.0 * delta)
+    moves = Moves.make(dynamics, positions, NOISES, seed)
+    change = model.probability(moves.after) - np.repeat(model.probability(moves.before), NOISES)
+    terms = moves.times * change**2 / (2.0 * moves.lag_ps)
     return np.asarray(terms.reshape(-1, NOISES).mean(axis=1))

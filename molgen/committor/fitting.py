@@ -10,6 +10,7 @@ from pydantic import Field, PositiveFloat, PositiveInt
 from molgen.arrays import IntArray
 from molgen.committor.likelihood import negative_log_likelihood, steepness
 from molgen.committor.model import Committor, CommittorSettings, EquivariantMembers, pooled
+from molgen.committor.variational import VariationalTerm, WeightedMoves
 from molgen.errors import InputError
 from molgen.observables.boundary import Boundary
 from molgen.observables.rows import Configurations
@@ -27,7 +28,9 @@ CALIBRATED = 0.25
 class FittingSettings(Settings):
     """``steps`` of AdamW on ``batch`` configurations each; all, if there are no more.
 
-    A member keeps the parameters of every ``check_every`` steps that serve its left-out lineages best.
+    A member keeps the parameters of every ``check_every`` steps that serve its left-out lineages best. ``variational``
+    is the weight of ln D (:mod:`molgen.committor.variational`) beside the mean over the configurations of -ln L, where
+    there are moves to take it from.
     """
 
     model: CommittorSettings = CommittorSettings()
@@ -36,6 +39,7 @@ class FittingSettings(Settings):
     rate: PositiveFloat = 5e-3
     decay: float = Field(default=1e-2, ge=0.0)
     check_every: PositiveInt = 40
+    variational: PositiveFloat = 1.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,13 +78,20 @@ class FittingData:
 
 
 def fit_committor(
-    boundary: Boundary, data: FittingData, settings: FittingSettings, seed: int, progress: Progress = silent
+    boundary: Boundary,
+    data: FittingData,
+    settings: FittingSettings,
+    seed: int,
+    progress: Progress = silent,
+    *,
+    moves: WeightedMoves | None = None,
 ) -> Committor:
     """A committor fitted to ``data``.
 
     Lineages are drawn with replacement for each member; those that were not drawn are its held-out set, by which its
     parameters are chosen. With one lineage configurations are drawn instead. In the end the logits are calibrated by
-    what each configuration's members that did not see it say of it (:func:`calibration`).
+    what each configuration's members that did not see it say of it (:func:`calibration`). ``moves`` add the
+    variational term.
     """
     generator = torch.Generator().manual_seed(child_seed(seed, "initial"))
     model = Committor(boundary, settings.model, generator)
@@ -95,16 +106,20 @@ def fit_committor(
     optimiser = torch.optim.AdamW(parameters, lr=settings.rate, weight_decay=settings.decay)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, max_lr=settings.rate, total_steps=settings.steps)
     kept = _Kept(model, left_out)
+    variational = None if moves is None else VariationalTerm(model, moves, settings.batch, child_seed(seed, "moves"))
     for step, rows in enumerate(_batches(len(features), settings, generator), start=1):
         optimiser.zero_grad()
         loss = negative_log_likelihood(model.members(features[rows]), reached[rows], decided[rows])
         total = (weight[:, rows] * loss).sum() / len(rows)
+        if variational is not None:
+            total = total + settings.variational * variational.loss()
         total.backward()  # type: ignore[no-untyped-call]
         optimiser.step()
         schedule.step()
         if step % settings.check_every == 0 or step == settings.steps:
             with torch.no_grad():
-                held_out = kept.look(negative_log_likelihood(model.members(features), reached, decided))
+                beside = 0.0 if variational is None else settings.variational * variational.look()
+                held_out = kept.look(negative_log_likelihood(model.members(features), reached, decided), beside)
             progress(ProgressEvent("fit", step, settings.steps, "steps", {"held_out_loss": held_out}))
     with torch.no_grad():
         kept.adopt()
@@ -120,9 +135,12 @@ class _Kept:
         self._best = torch.full((len(left_out),), torch.inf)
         self._parts = [[part.clone() for part in model.members.parts(k)] for k in range(len(left_out))]
 
-    def look(self, loss: torch.Tensor) -> float:
-        """Keep the members that are better than before by their ``loss`` (m, n); the mean of the best so far."""
-        held = (self._left_out * loss).sum(1) / self._left_out.sum(1)
+    def look(self, loss: torch.Tensor, beside: torch.Tensor | float) -> float:
+        """Keep the members that are better than before; the mean of the best so far.
+
+        By their ``loss`` (m, n) on what they did not see and what stands ``beside`` it (m,) in what is minimised.
+        """
+        held = (self._left_out * loss).sum(1) / self._left_out.sum(1) + beside
         better = held < self._best
         self._best = torch.where(better, held, self._best)
         for k in torch.nonzero(better)[:, 0].tolist():

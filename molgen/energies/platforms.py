@@ -12,7 +12,7 @@ from typing import Any
 from molgen.arrays import FloatArray
 from molgen.errors import InputError, UsageError
 from molgen.settings import nearest_hint
-from molgen.systems.system import MolecularSystem
+from molgen.systems.system import MolecularSystem, System
 
 AUTO = "auto"
 _BATCHES, _STEPS = 3, 12
@@ -49,6 +49,11 @@ def resolve_platform(system: MolecularSystem, platform: str = AUTO) -> PlatformC
     if not timings:
         raise InputError(f"No OpenMM platform here can compute {system.name!r}.", "Check the force field.")
     return PlatformChoice(min(timings, key=timings.__getitem__), timings)
+
+
+def platform_name(system: System, platform: str = AUTO) -> str:
+    """The name of what :func:`resolve_platform` finds for a molecule, and numpy for an analytic system."""
+    return resolve_platform(system, platform).name if isinstance(system, MolecularSystem) else "numpy"
 
 
 def open_context(system: Any, integrator: Any, platform: str) -> Any:

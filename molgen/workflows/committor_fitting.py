@@ -1,5 +1,6 @@
 """`committor fit`: a committor from a ledger of shots, or from somebody else's structures with (S, K)."""
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -10,12 +11,17 @@ from molgen.committor.artifact import save_committor
 from molgen.committor.fitting import FittingData, FittingSettings, fit_committor
 from molgen.committor.likelihood import fidelity
 from molgen.committor.pairs import pair_correlation
+from molgen.dynamics.passage_factory import open_passages
+from molgen.energies.platforms import platform_name
 from molgen.files import to_plain
 from molgen.observables.rows import VariableRows
 from molgen.progress import Progress, silent
 from molgen.rundir import RunDirectory, configuration_hash
 from molgen.systems.system import System
+from molgen.trajectories.options import EVERYTHING, ReadingOptions
+from molgen.workflows.shooting_source import source_identity
 from molgen.workflows.shot_data import check_decided, open_shots
+from molgen.workflows.variational_moves import moves_from
 
 KIND = "committor"
 
@@ -53,14 +59,19 @@ def fit(
     system: System | None = None,
     a: str | None = None,
     b: str | None = None,
+    ensemble: Sequence[str | Path] = (),
+    reading: ReadingOptions = EVERYTHING,
     settings: FittingSettings | None = None,
     seed: int | None = None,
+    platform: str = "auto",
     progress: Progress = silent,
 ) -> FitResult:
     """Fit a committor to the shots in ``source`` and write it into ``output``.
 
-    ``source`` is what :func:`molgen.workflows.shot_data.open_shots` reads. ``InputError`` for anything else, for too
-    few decided shots or all of one outcome, and if more than 2 % are undecided.
+    ``source`` is what :func:`molgen.workflows.shot_data.open_shots` reads. Frames of an ``ensemble``, a reweight run or
+    plain dynamics, add the variational term (:mod:`molgen.committor.variational`), by short moves of the dynamics on
+    ``platform``. ``InputError`` for anything else, for too few decided shots or all of one outcome, and if more than
+    2 % are undecided.
     """
     settings = settings or FittingSettings()
     data = open_shots(Path(source), system, a, b)
@@ -74,11 +85,22 @@ def fit(
         "dynamics": data.record,
         "settings": settings.model_dump(),
     }
+    paths = [Path(path) for path in ensemble]
+    dynamics = None
+    if paths:
+        chosen = platform_name(data.boundary.system, platform)
+        dynamics = open_passages(data.boundary.system, data.boundary, platform=chosen)
+        config |= {"ensemble": [source_identity(path) for path in paths], "platform": chosen}
+        config |= {"reading": reading.to_json()}
     with RunDirectory.open(output, kind=KIND, config=config, seed=seed) as run:
         if run.complete:
             stored = run.manifest.result
             return FitResult(**{**stored, "directory": run.path, "notes": tuple(stored["notes"])})
-        model = fit_committor(data.boundary, rows, settings, run.seed, progress)
+        moves = None
+        if dynamics is not None:
+            moves, said = moves_from(paths, data.boundary, dynamics, reading, run.seed)
+            notes += (f"The variational term is of {len(moves.weight)} frames between the states.", *said)
+        model = fit_committor(data.boundary, rows, settings, run.seed, progress, moves=moves)
         found = fidelity(model.probability(rows.positions), rows.reached, rows.decided)
         undecided = int(data.counts.undecided.sum())
         correlation = None

@@ -13,7 +13,7 @@ from pydantic import PositiveFloat, PositiveInt
 from molgen.dynamics.passage import PassageDynamics, PhasePoints
 from molgen.dynamics.passage_factory import dynamics_record, open_passages
 from molgen.dynamics.propagator import steps_of
-from molgen.energies.platforms import resolve_platform
+from molgen.energies.platforms import platform_name
 from molgen.engines.executors import open_executor
 from molgen.errors import InputError, UsageError
 from molgen.interruption import Interruption
@@ -26,7 +26,7 @@ from molgen.settings import Settings
 from molgen.shooting.flux import Walkers, continue_crossings, settle, walk
 from molgen.shooting.stages import Content, Stages
 from molgen.systems.record import system_record
-from molgen.systems.system import AnalyticSystem, MolecularSystem, System
+from molgen.systems.system import AnalyticSystem, System
 from molgen.trajectories.options import EVERYTHING, ReadingOptions
 from molgen.workflows.flux_blocks import read_flux
 from molgen.workflows.route_starts import PATHS, WAYS, check_way, entrances, kind_of, long_starts
@@ -155,7 +155,7 @@ def measure_flux(
     settings = settings or FluxSettings()
     boundary = chosen_states(system, a, b)
     Interface(boundary, interface, A)
-    chosen = resolve_platform(system, platform).name if isinstance(system, MolecularSystem) else "numpy"
+    chosen = platform_name(system, platform)
     dynamics = open_passages(system, boundary, platform=chosen)
     record = dynamics_record(system, boundary)
     config = {

@@ -14,7 +14,7 @@ from molgen.coordinates.domain import domain_of
 from molgen.dynamics.passage import PassageDynamics, PhasePoints
 from molgen.dynamics.passage_factory import dynamics_record, open_passages
 from molgen.dynamics.propagator import steps_of
-from molgen.energies.platforms import resolve_platform
+from molgen.energies.platforms import platform_name
 from molgen.engines.executors import open_executor
 from molgen.errors import UsageError
 from molgen.interruption import Interruption
@@ -26,7 +26,7 @@ from molgen.settings import Settings
 from molgen.shooting.direct import DirectPassages, Travellers, travel
 from molgen.shooting.stages import Content, Stages
 from molgen.systems.record import system_record
-from molgen.systems.system import AnalyticSystem, MolecularSystem, System
+from molgen.systems.system import AnalyticSystem, System
 from molgen.trajectories.options import EVERYTHING, ReadingOptions
 from molgen.workflows.route_starts import PATHS, WAYS, Starts, check_way, entrances, kind_of, long_starts, states_for
 from molgen.workflows.shooting import chosen_states
@@ -147,7 +147,7 @@ def count_passages(
             "Passages one way must begin where transition paths enter the state.",
             "Give the directory of molgen committor paths as DATA.",
         )
-    chosen = resolve_platform(system, platform).name if isinstance(system, MolecularSystem) else "numpy"
+    chosen = platform_name(system, platform)
     dynamics = open_passages(system, boundary, platform=chosen)
     record = dynamics_record(system, boundary)
     config = {

@@ -17,7 +17,7 @@ from molgen.committor.selection import CommittorSelection
 from molgen.dynamics.passage import PassageDynamics
 from molgen.dynamics.passage_factory import dynamics_record, open_passages
 from molgen.dynamics.propagator import steps_of
-from molgen.energies.platforms import resolve_platform
+from molgen.energies.platforms import platform_name
 from molgen.engines.executors import open_executor
 from molgen.errors import InputError, UsageError
 from molgen.files import to_plain
@@ -36,7 +36,7 @@ from molgen.shooting.paths import (
 )
 from molgen.shooting.stages import Content, Stages
 from molgen.systems.record import system_record
-from molgen.systems.system import AnalyticSystem, MolecularSystem, System
+from molgen.systems.system import AnalyticSystem, System
 from molgen.trajectories.options import EVERYTHING, ReadingOptions
 from molgen.workflows.route_starts import FIRST, PATHS, path_candidates
 from molgen.workflows.shooting import chosen_states
@@ -154,7 +154,7 @@ def sample_paths(
         raise UsageError(f"{n} paths cannot be sampled.", "Ask for at least one.")
     settings = settings or PathsSettings()
     boundary = chosen_states(system, a, b)
-    chosen = resolve_platform(system, platform).name if isinstance(system, MolecularSystem) else "numpy"
+    chosen = platform_name(system, platform)
     dynamics = open_passages(system, boundary, platform=chosen)
     record = dynamics_record(system, boundary)
     selection, digest = _selection(committor, record)

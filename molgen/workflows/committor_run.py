@@ -9,7 +9,7 @@ import numpy as np
 from molgen.dynamics.passage import Doubling
 from molgen.dynamics.passage_factory import dynamics_record, open_passages
 from molgen.energies.factory import open_energy
-from molgen.energies.platforms import resolve_platform
+from molgen.energies.platforms import platform_name
 from molgen.engines.executors import open_executor
 from molgen.errors import InputError
 from molgen.interruption import Interruption
@@ -19,7 +19,7 @@ from molgen.rundir import RunDirectory
 from molgen.shooting.ledger import Ledger
 from molgen.shooting.lineages import independent_blocks
 from molgen.systems.record import system_record
-from molgen.systems.system import MolecularSystem, System
+from molgen.systems.system import System
 from molgen.trajectories.options import EVERYTHING, ReadingOptions
 from molgen.workflows.committor_bisection import Way
 from molgen.workflows.committor_exploring import Exploring
@@ -92,7 +92,7 @@ def run_committor(
     settings = settings or CommittorRunSettings()
     settings.plan(shots)  # raises if they are too few
     boundary = chosen_states(system, a, b)
-    chosen = resolve_platform(system, platform).name if isinstance(system, MolecularSystem) else "numpy"
+    chosen = platform_name(system, platform)
     dynamics = open_passages(system, boundary, platform=chosen)
     record = dynamics_record(system, boundary)
     config = {

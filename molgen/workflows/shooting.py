@@ -11,7 +11,7 @@ from pydantic import PositiveFloat, PositiveInt
 
 from molgen.dynamics.passage_factory import dynamics_record, open_passages
 from molgen.dynamics.propagator import steps_of
-from molgen.energies.platforms import resolve_platform
+from molgen.energies.platforms import platform_name
 from molgen.engines.executors import open_executor
 from molgen.errors import InputError, UsageError
 from molgen.interruption import Interruption
@@ -25,7 +25,7 @@ from molgen.shooting.ledger import Ledger
 from molgen.shooting.points import choose_points
 from molgen.shooting.shots import count
 from molgen.systems.record import system_record
-from molgen.systems.system import MolecularSystem, System
+from molgen.systems.system import System
 from molgen.trajectories.options import EVERYTHING, ReadingOptions
 from molgen.workflows.shooting_batches import Batches
 from molgen.workflows.shooting_choice import Along
@@ -149,7 +149,7 @@ def shoot(
         raise UsageError(f"{points} points cannot be shot from.", "Ask for at least one.")
     settings = settings or ShootingSettings()
     boundary = chosen_states(system, a, b)
-    chosen = resolve_platform(system, platform).name if isinstance(system, MolecularSystem) else "numpy"
+    chosen = platform_name(system, platform)
     dynamics = open_passages(system, boundary, platform=chosen)
     record = dynamics_record(system, boundary)
     config = {

@@ -10,6 +10,7 @@ import numpy as np
 from molgen.arrays import FloatArray, IntArray
 from molgen.committor.transition_states import FrameOrigin
 from molgen.errors import InputError
+from molgen.files import sha256_file
 from molgen.models.temperature import ROUNDING_K
 from molgen.rundir import MANIFEST, read_manifest
 from molgen.shooting.ledger import Ledger
@@ -83,6 +84,22 @@ def shooting_frames(paths: Sequence[Path], system: System, reading: ReadingOptio
     if source.population is not None:  # particles of a population share ancestors
         return ShootingFrames(positions[rows], weight, source.population[rows], reason, "populations", source.refused)
     return ShootingFrames(positions[rows], weight, rows.astype(np.int64), reason, "draws", source.refused)
+
+
+def boltzmann_frames(paths: Sequence[Path], system: System, reading: ReadingOptions) -> ShootingFrames:
+    """:func:`shooting_frames` of a Boltzmann sample; ``InputError`` if they are none."""
+    frames = shooting_frames(paths, system, reading)
+    if frames.unweighted is not None:
+        raise InputError(
+            f"The frames in {paths[0]} are no Boltzmann sample: {frames.unweighted}.",
+            "Give a reweight run, or frames of dynamics at equilibrium.",
+        )
+    return frames
+
+
+def source_identity(path: Path) -> str:
+    """What tells a source of frames from another: the hash of its manifest or of the file."""
+    return sha256_file(path / MANIFEST) if (path / MANIFEST).is_file() else sha256_file(path)
 
 
 def _of_run(path: Path, system: System) -> ShootingFrames:

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 
 from molgen.energies.factory import open_energy
-from molgen.energies.platforms import resolve_platform
+from molgen.energies.platforms import platform_name
 from molgen.engines.executors import open_executor
 from molgen.errors import InputError, UsageError
 from molgen.files import sha256_file
@@ -19,7 +19,7 @@ from molgen.models.table import model_class
 from molgen.models.temperature import ROUNDING_K
 from molgen.progress import Progress, silent
 from molgen.rundir import MANIFEST, RunDirectory
-from molgen.systems.system import MolecularSystem, System
+from molgen.systems.system import System
 from molgen.training.checkpoint import CHECKPOINT
 from molgen.training.settings import AnyTrainingSettings, MatchingTrainingSettings, TrainingSettings
 from molgen.training.states import check_visited
@@ -110,7 +110,7 @@ def train(
     frames = _open_frames(paths, system, reading, settings)
     settings = _at_temperatures(choice, settings, system, frames.frames)
     check_visited(system, frames.frames)
-    name = resolve_platform(system, platform).name if isinstance(system, MolecularSystem) else "numpy"
+    name = platform_name(system, platform)
     config = {
         "system": system.name,
         "fingerprint": system.fingerprint,

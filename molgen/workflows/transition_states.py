@@ -13,10 +13,9 @@ from molgen.arrays import FloatArray
 from molgen.committor.artifact import LoadedCommittor, load_committor
 from molgen.committor.transition_states import TransitionStates, transition_states
 from molgen.ensemble import Ensemble, EnsembleHeader, EnsembleWriter, Measure
-from molgen.errors import InputError, RefusedError, UsageError
-from molgen.files import sha256_file
+from molgen.errors import RefusedError, UsageError
 from molgen.observables.table import build_cvs, evaluate_cvs
-from molgen.rundir import MANIFEST, RunDirectory
+from molgen.rundir import RunDirectory
 from molgen.systems.mdtraj_topology import mdtraj_topology
 from molgen.systems.record import system_record
 from molgen.systems.system import MolecularSystem
@@ -24,7 +23,7 @@ from molgen.trajectories.options import EVERYTHING, ReadingOptions
 from molgen.trajectories.writing import FORMATS, write_trajectory
 from molgen.weights import normalised
 from molgen.workflows.export_source import padded
-from molgen.workflows.shooting_source import ShootingFrames, shooting_frames
+from molgen.workflows.shooting_source import ShootingFrames, boltzmann_frames, source_identity
 
 KIND = "transition-states"
 ENSEMBLE = "ensemble.h5"
@@ -110,14 +109,14 @@ def transition_ensemble(
         raise UsageError("There are no frames to choose from.", "Give a reweight run, or plain dynamics.")
     paths = [Path(path) for path in ensembles]
     loaded = load_committor(committor)
-    frames = _boltzmann(paths, loaded, reading)
+    frames = boltzmann_frames(paths, loaded.model.boundary.system, reading)
     q = _by_chunks(loaded.model.probability, frames.positions)
     found = transition_states(q, frames.log_weight, frames.lineage, frames.origin, delta)
     _check(found, frames, allow_refused)
     window = _window(loaded, frames, found, q)
     config = {
         "committor": loaded.sha256,
-        "ensembles": [_identity(path) for path in paths],
+        "ensembles": [source_identity(path) for path in paths],
         "delta": delta,
         "format": ending,
         "reading": reading.to_json(),
@@ -131,21 +130,6 @@ def transition_ensemble(
         stored = run.manifest.result
     lists = {"reasons": tuple(stored["reasons"]), "files": tuple(stored["files"])}
     return TransitionStatesResult(**{**stored, **lists, "directory": Path(output)})
-
-
-def _boltzmann(paths: list[Path], loaded: LoadedCommittor, reading: ReadingOptions) -> ShootingFrames:
-    frames = shooting_frames(paths, loaded.model.boundary.system, reading)
-    if frames.unweighted is not None:
-        raise InputError(
-            f"The frames in {paths[0]} are no Boltzmann sample: {frames.unweighted}.",
-            "Give a reweight run, or frames of dynamics at equilibrium.",
-        )
-    return frames
-
-
-def _identity(path: Path) -> str:
-    """What tells a source from another: the hash of its manifest or of the file."""
-    return sha256_file(path / MANIFEST) if (path / MANIFEST).is_file() else sha256_file(path)
 
 
 def _check(found: TransitionStates, frames: ShootingFrames, allow_refused: bool) -> None:

@@ -161,7 +161,15 @@ def fit(
     start: Annotated[str | None, typer.Option("--from", metavar="STATE", help="State A, for a file.")] = None,
     end: Annotated[str | None, typer.Option("--to", metavar="STATE", help="State B, for a file.")] = None,
     features: opt.FeaturesOption = "internal",
+    ensemble: Annotated[
+        list[Path] | None,
+        typer.Option("--ensemble", metavar="RUN", help="Boltzmann-weighted frames, for the variational term."),
+    ] = None,
+    stride: opt.StrideOption = 1,
+    selection: opt.SelectionOption = None,
+    topology: opt.TopologyOption = None,
     seed: opt.SeedOption = None,
+    platform: opt.PlatformOption = "auto",
     overrides: opt.SetOption = None,
     as_json: opt.JsonOption = False,
     verbose: opt.VerboseOption = False,
@@ -180,8 +188,11 @@ def fit(
                 system=None if system is None else load_system(system),
                 a=start,
                 b=end,
+                ensemble=ensemble or [],
+                reading=workflows.ReadingOptions(stride, selection, topology),
                 settings=settings,
                 seed=seed,
+                platform=platform,
                 progress=progress,
             )
         print_result("committor fit", result.to_json(), result.directory, as_json=as_json)
