@@ -384,8 +384,8 @@ MUTATIONS: dict[str, Mutation] = {
     "undecided-shots": Mutation(
         "a committor is fitted however many shots are undecided",
         "molgen/workflows/shot_data.py",
-        "if undecided and wilson(undecided, total)[0] > MAX_UNDECIDED:",
-        "if undecided > total:",
+        "[0] <= MAX_UNDECIDED",
+        "[0] <= 1.0",
         ("tests/workflows/test_committor.py::test_undecided_shots_are_no_ground_for_a_committor",),
     ),
     "path-acceptance": Mutation(

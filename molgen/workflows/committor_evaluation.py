@@ -18,12 +18,11 @@ from molgen.errors import InputError, UsageError
 from molgen.files import to_plain
 from molgen.observables.rows import VariableRows
 from molgen.rundir import RunDirectory, configuration_hash, read_manifest
-from molgen.shooting.shots import MAX_UNDECIDED
 from molgen.systems.system import System
 from molgen.workflows.committor_fitting import KIND as COMMITTOR
 from molgen.workflows.committor_mechanism import mechanism
 from molgen.workflows.committor_report import report_committor
-from molgen.workflows.shot_data import RUN, ShotData, open_shots
+from molgen.workflows.shot_data import RUN, ShotData, mostly_decided, open_shots
 
 KIND = "committor-evaluation"
 RESULT = "evaluation.json"
@@ -124,7 +123,8 @@ def judge(model: Committor, data: ShotData, seed: int) -> dict[str, Any]:
     # An error of the slope's own size says nothing, least of all that the slope may be 1.
     off = abs(again.slope - 1.0) - 1.96 * again.slope_error if again.slope_error < MAX_SLOPE_ERROR else math.nan
     undecided, share = int(data.counts.undecided.sum()), data.counts.undecided_share
-    calibrated = bool(math.isfinite(off) and off <= MAX_SLOPE and ece <= MAX_ECE and share <= MAX_UNDECIDED)
+    decided_enough = mostly_decided(data.counts)
+    calibrated = bool(math.isfinite(off) and off <= MAX_SLOPE and ece <= MAX_ECE and decided_enough)
     reasons = []
     if not math.isfinite(off):
         reasons.append("The shots do not determine a slope.")
@@ -132,7 +132,7 @@ def judge(model: Committor, data: ShotData, seed: int) -> dict[str, Any]:
         reasons.append(f"The slope of the recalibration is {again.slope:.2f}, not 1.")
     if not ece <= MAX_ECE:
         reasons.append(f"The expected calibration error is {ece:.3f}, above {MAX_ECE:g}.")
-    if share > MAX_UNDECIDED:
+    if not decided_enough:
         reasons.append(f"{share:.1%} of the shots are undecided and were left out: q is not known to better than that.")
     return {
         "system": model.boundary.system.name,

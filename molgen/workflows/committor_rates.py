@@ -128,7 +128,7 @@ def _estimate(found: dict[str, Path], committor: Path | None, seed: int) -> dict
     dynamics = read_manifest(first).config["dynamics"]
     system = system_from_record(json.loads((first / "system.json").read_bytes()))
     notes = [] if shots is None else list(shots.notes)
-    notes += [] if passages is None else detours_of(found[PASSAGES])
+    notes += [] if passages is None else detours_of(found[PASSAGES], found.get(SHOOT))
     for item in comparisons:
         if not item.agree:
             what = f"{item.first} and {item.second} disagree on {item.quantity}"

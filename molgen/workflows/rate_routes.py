@@ -128,9 +128,12 @@ def passages_of(source: Path, seed: int) -> Route:
     return direct_route(BlockTimes.of(passages, block, timestep), numpy_generator(seed, "passages"))
 
 
-def detours_of(source: Path) -> tuple[str, ...]:
-    """What is to be said of the passages in ``source`` that left the domain of their system."""
-    system = system_from_record(json.loads((source / "system.json").read_bytes()))
+def detours_of(source: Path, shots: Path | None) -> tuple[str, ...]:
+    """What is to be said of the passages in ``source`` that left the domain which the frames of ``shots`` are from.
+
+    That of their own system where there are no shots: a domain is no part of the dynamics, and may be another.
+    """
+    system = system_from_record(json.loads(((shots or source) / "system.json").read_bytes()))
     return detours(Stages(source / PASSAGES, "chains"), system)
 
 

@@ -79,14 +79,20 @@ def open_shots(source: Path, system: System | None, a: str | None, b: str | None
     return _from_file(source, system, boundary)
 
 
-def check_decided(counts: Counts, remedy: str) -> None:
-    """``InputError`` with the ``remedy`` if more than 2 % of the shots are undecided, and not by chance.
+def mostly_decided(counts: Counts) -> bool:
+    """Whether no more than 2 % of the shots are undecided, or more by chance alone.
 
     By chance: Wilson's 95 % interval of the share holds 2 %.
     """
     undecided = int(counts.undecided.sum())
-    total = undecided + int(counts.decided.sum())
-    if undecided and wilson(undecided, total)[0] > MAX_UNDECIDED:
+    return not undecided or wilson(undecided, undecided + int(counts.decided.sum()))[0] <= MAX_UNDECIDED
+
+
+def check_decided(counts: Counts, remedy: str) -> None:
+    """``InputError`` with the ``remedy`` unless the shots are :func:`mostly_decided`."""
+    if not mostly_decided(counts):
+        undecided = int(counts.undecided.sum())
+        total = undecided + int(counts.decided.sum())
         raise InputError(
             f"{undecided} of {total} shots reached neither state: a committor of the others alone would be wrong.",
             remedy,
