@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 
-from molgen.arrays import IntArray
+from molgen.arrays import BoolArray, IntArray
 
 
 def independent_blocks(lineage: IntArray, at_least: int) -> IntArray:
@@ -22,3 +22,15 @@ def independent_blocks(lineage: IntArray, at_least: int) -> IntArray:
     place[order] = np.arange(len(row)) - np.repeat(np.cumsum(sizes) - sizes, sizes)
     _, block = np.unique(row * each + place * each // sizes[row], return_inverse=True)
     return block.astype(np.int64)
+
+
+def excursions(inside: BoolArray, lineage: IntArray) -> IntArray:
+    """The number (n,) of the excursion that each frame belongs to, from 0 on, in the order of the frames.
+
+    Frames of a ``lineage`` (n,) stand together and in time order; those that are ``inside`` (n,) a state begin a new
+    excursion. Dynamics that was in a state has forgotten where it came from, as all rates between states assume.
+    """
+    begins = np.array(inside, dtype=np.bool_)
+    begins[1:] |= lineage[1:] != lineage[:-1]
+    begins[:1] = True
+    return np.cumsum(begins) - 1

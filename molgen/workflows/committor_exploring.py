@@ -22,6 +22,7 @@ from molgen.progress import Progress, ProgressEvent
 from molgen.rundir import RunDirectory
 from molgen.seeds import child_seed, numpy_generator
 from molgen.settings import Settings
+from molgen.shooting.lineages import excursions
 from molgen.workflows.committor_bisection import Way
 
 _CHAINS_PER_TASK = 5
@@ -50,7 +51,7 @@ class ExploringSettings(Settings):
 
 @dataclass(frozen=True, eq=False)
 class Explored:
-    """Frames (n, N, D) outside both states, the chain (n,) of each, the ways between them, and the steps spent."""
+    """Frames (n, N, D) outside both states, the excursion (n,) of each, the ways between them, and the steps spent."""
 
     positions: FloatArray
     lineage: IntArray
@@ -140,14 +141,15 @@ class Exploring:
 
     def _found(self, stages: list[_Stage], renewed: int, steps: int, hot_k: float) -> Explored:
         label, positions = _joined([stage.label for stage in stages]), _joined([stage.positions for stage in stages])
-        chain = np.broadcast_to(np.arange(len(label))[:, None], label.shape)
+        lineage = _lineage(label, renewed * stages[0].label.shape[1])
         ways, counted = [], np.zeros(label.shape, dtype=np.bool_)
         counted[:, :: self.settings.stride] = True
         for row, found in enumerate(_transitions(stages, renewed)):
             for first, last in found:
                 counted[row, first + 1 : last] = True
                 frames = positions[row, first + 1 : last]
-                ways.append(Way(frames if label[row, first] == A else frames[::-1], row))
+                forwards = label[row, first] == A
+                ways.append(Way(frames if forwards else frames[::-1], int(lineage[row, first + 1])))
         time = self.settings.chains * len(stages) * self.settings.interval_ps
         for state, name in ((A, self.boundary.a), (B, self.boundary.b)):
             if not np.any(label == state):
@@ -162,7 +164,7 @@ class Exploring:
                 f"No frame lies between {self.boundary.a} and {self.boundary.b}.",
                 "Make the states smaller, so that they do not touch.",
             )
-        return Explored(positions[outside], chain[outside].astype(np.int64), ways, steps)
+        return Explored(positions[outside], lineage[outside], ways, steps)
 
     def _read(self, path: Path) -> _Stage:
         with np.load(path, allow_pickle=False) as file:
@@ -177,6 +179,13 @@ def _met(stages: list[_Stage], state: int) -> bool:
 def _joined(parts: list[Any]) -> Any:
     """Stages (W, F, ...) one after the other in time, (W, stages * F, ...)."""
     return np.concatenate(parts, axis=1)
+
+
+def _lineage(label: IntArray, cut: int) -> IntArray:
+    """The excursion (W, F) of the frames of chains with these labels (W, F), which began anew at frame ``cut``."""
+    chains, frames = label.shape
+    piece = 2 * np.arange(chains)[:, None] + (np.arange(frames) >= cut)
+    return excursions((label != NEITHER).ravel(), piece.ravel()).reshape(label.shape)
 
 
 def _transitions(stages: list[_Stage], renewed: int) -> list[list[tuple[int, int]]]:

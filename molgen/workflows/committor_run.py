@@ -17,7 +17,7 @@ from molgen.observables.boundary import NEITHER, Boundary
 from molgen.progress import Progress, silent
 from molgen.rundir import RunDirectory
 from molgen.shooting.ledger import Ledger
-from molgen.shooting.lineages import independent_blocks
+from molgen.shooting.lineages import excursions, independent_blocks
 from molgen.systems.record import system_record
 from molgen.systems.system import System
 from molgen.trajectories.options import EVERYTHING, ReadingOptions
@@ -144,13 +144,15 @@ def _pool_of_data(
             f"The states {boundary.a} and {boundary.b} overlap: some frames are in both.",
             "Give conditions that exclude each other in the system.toml.",
         )
-    outside = boundary.assign(frames.positions) == NEITHER
+    inside = boundary.assign(frames.positions) != NEITHER
+    outside = ~inside
     if outside.sum() < 2 * LEAST_LINEAGES:
         raise InputError(
             f"Only {int(outside.sum())} of {len(outside)} frames lie outside {boundary.a} and {boundary.b}.",
             "Give more frames between the states, or none at all, so that hot dynamics finds them.",
         )
-    lineage = independent_blocks(frames.lineage[outside], LEAST_LINEAGES)
+    lineage = excursions(inside, frames.lineage) if frames.origin == "dynamics" else frames.lineage
+    lineage = independent_blocks(lineage[outside], LEAST_LINEAGES)
     return Pool.begin(frames.positions[outside], lineage, held_share=settings.held_share, seed=run.seed)
 
 
