@@ -72,6 +72,8 @@ def test_points_lie_outside_and_held_out_lineages_are_never_fitted_to(whole: Any
     assert points is not None
     assert (Boundary(SYSTEM, "left", "right").assign(points.positions) == NEITHER).all()
     assert not set(points.lineage[points.held_out]) & set(points.lineage[~points.held_out])
+    # A lineage is what hot dynamics did between two visits of the states, not all that a chain ever did.
+    assert len(set(points.lineage)) > 4 * SETTINGS.exploring.chains
     first = int(points.round.max()) - 2  # what comes before are bisections
     bisected, later = points.round < first, points.round > first
     assert whole.held_out_shots == 2 * (bisected & points.held_out).sum() + 10 * (~bisected & points.held_out).sum()
