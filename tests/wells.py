@@ -2,13 +2,16 @@
 
 from dataclasses import dataclass, replace
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from molgen.ensemble import Ensemble, EnsembleHeader, EnsembleWriter
 from molgen.observables.states import with_states
 from molgen.systems.definition import StateSection
 from molgen.systems.loading import load_system
+from molgen.systems.record import system_record
 
 CORE = 0.9
 
@@ -33,6 +36,16 @@ def double_well(
 def potential(x: np.ndarray) -> np.ndarray:
     """V in kT."""
     return np.asarray(5.0 * (x**2 - 1.0) ** 2 + 0.5 * x)
+
+
+def weighted_frames(path: Path, system: Any, n: int) -> Path:
+    """An ensemble of ``n`` frames all over the line, with the weights of the Boltzmann distribution."""
+    x = np.random.default_rng(2).uniform(-1.6, 1.6, n)
+    header = EnsembleHeader(system_record(system), system.temperature_k, "external", kind="equilibrium", dim=1)
+    rows = Ensemble(x.reshape(-1, 1, 1), None, None, -potential(x), np.ones(n, dtype=np.bool_), header)
+    with EnsembleWriter(path, header) as writer:
+        writer.append(rows)
+    return path
 
 
 def committor(x: np.ndarray, overshoot: float = 0.0) -> np.ndarray:

@@ -9,9 +9,8 @@ import mdtraj
 import numpy as np
 import pytest
 
-from molgen.ensemble import Ensemble, EnsembleHeader, EnsembleReader, EnsembleWriter
+from molgen.ensemble import EnsembleReader
 from molgen.errors import InputError, RefusedError, UsageError
-from molgen.systems.record import system_record
 from molgen.trajectories.shards import write_shard
 from molgen.workflows.committor_rates import committor_rate
 from molgen.workflows.exporting import export
@@ -19,7 +18,7 @@ from molgen.workflows.reweighting import reweight
 from molgen.workflows.shooting import ShootingSettings, shoot
 from molgen.workflows.transition_states import transition_ensemble
 from tests.fitted_wells import save_well
-from tests.wells import committor, double_well, potential
+from tests.wells import committor, double_well, potential, weighted_frames
 
 SYSTEM = double_well()
 WIDE = 0.3
@@ -42,14 +41,8 @@ def dynamics(path: Path, n: int = 40_000, kind: Any = "equilibrium") -> Path:
     return path
 
 
-def weighted(path: Path, n: int = 4000) -> Path:
-    """Frames all over the line, with the weights of the Boltzmann distribution."""
-    x = np.random.default_rng(2).uniform(-1.6, 1.6, n)
-    header = EnsembleHeader(system_record(SYSTEM), SYSTEM.temperature_k, "external", kind="equilibrium", dim=1)
-    rows = Ensemble(x.reshape(-1, 1, 1), None, None, -potential(x), np.ones(n, dtype=np.bool_), header)
-    with EnsembleWriter(path, header) as writer:
-        writer.append(rows)
-    return path
+def weighted(path: Path) -> Path:
+    return weighted_frames(path, SYSTEM, 4000)
 
 
 @pytest.mark.parametrize("make", [dynamics, weighted])

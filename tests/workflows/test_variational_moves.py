@@ -11,32 +11,24 @@ from molgen.committor.artifact import load_committor
 from molgen.committor.fitting import FittingSettings
 from molgen.committor.model import CommittorSettings
 from molgen.dynamics.passage_factory import open_passages
-from molgen.ensemble import Ensemble, EnsembleHeader, EnsembleWriter
 from molgen.errors import InputError
 from molgen.observables.boundary import Boundary
 from molgen.rundir import read_manifest
-from molgen.systems.record import system_record
 from molgen.trajectories.options import EVERYTHING
 from molgen.trajectories.shards import write_shard
 from molgen.workflows import variational_moves
 from molgen.workflows.committor_fitting import fit
 from molgen.workflows.shooting_source import boltzmann_frames
 from molgen.workflows.variational_moves import LEAST, MOST, moves_from
-from tests.wells import committor, double_well, potential
+from tests.wells import committor, double_well, potential, weighted_frames
 
 SYSTEM = double_well("overdamped", 1.0)
 BOUNDARY = Boundary(SYSTEM, "left", "right")
 SETTINGS = FittingSettings(model=CommittorSettings(hidden=16, members=4), steps=300)
 
 
-def weighted(path: Path, n: int = 2000) -> Path:
-    """Frames all over the line, with the weights of the Boltzmann distribution."""
-    x = np.random.default_rng(2).uniform(-1.6, 1.6, n)
-    header = EnsembleHeader(system_record(SYSTEM), SYSTEM.temperature_k, "external", kind="equilibrium", dim=1)
-    rows = Ensemble(x.reshape(-1, 1, 1), None, None, -potential(x), np.ones(n, dtype=np.bool_), header)
-    with EnsembleWriter(path, header) as writer:
-        writer.append(rows)
-    return path
+def weighted(path: Path) -> Path:
+    return weighted_frames(path, SYSTEM, 2000)
 
 
 def few_shots(path: Path) -> Path:
