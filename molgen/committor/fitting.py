@@ -162,15 +162,16 @@ def calibration(logits: torch.Tensor, left_out: torch.Tensor, data: FittingData)
     out-of-bag predictions (L. Breiman, Out-of-bag estimation (1996)). Only those that half of the members did not see
     count, where there are any: a mean over fewer scatters more than that over all, which lowers its b.
 
-    The likeliest :math:`\hat b` has a standard error s, which a fit that needs no calibration would be the worse for.
-    So :math:`b = 1 + (\hat b - 1) \max(0, 1 - s^2 / (\hat b - 1)^2)`, what empirical Bayes leaves of it (B. Efron and
-    C. Morris, J. Am. Stat. Assoc. 68, 117 (1973)). There is no intercept: a likelihood fit has none left to find. 1
-    where the shots do not determine b to ``CALIBRATED`` of itself, or where it is not positive.
+    The likeliest :math:`\hat b` has a standard error s (of lineages, which err as a whole), which a fit that needs no
+    calibration would be the worse for. So :math:`b = 1 + (\hat b - 1) \max(0, 1 - s^2 / (\hat b - 1)^2)`, what
+    empirical Bayes leaves of it (B. Efron and C. Morris, J. Am. Stat. Assoc. 68, 117 (1973)). There is no intercept: a
+    likelihood fit has none left to find. 1 where the shots do not determine b to ``CALIBRATED`` of itself, or where it
+    is not positive.
     """
     members = left_out.sum(0)
     seen = (members >= min(0.5 * len(left_out), float(members.max()))).numpy()
     rest = pooled(logits[:, seen].double(), left_out[:, seen].double()).numpy()
-    slope, error = steepness(rest, data.reached[seen], data.decided[seen])
+    slope, error = steepness(rest, data.reached[seen], data.decided[seen], data.lineage[seen])
     away = abs(slope - 1.0)
     if not error < CALIBRATED * slope or away <= error:
         return 1.0

@@ -100,10 +100,22 @@ def recalibrate(logit: FloatArray, reached: IntArray, decided: IntArray, dispers
     return Recalibration(float(beta[1]), float(error[1]), float(beta[0]), float(error[0]))
 
 
-def steepness(logit: FloatArray, reached: IntArray, decided: IntArray) -> tuple[float, float]:
-    """b of the likeliest σ(b z) for logits (n,), without an intercept, and its standard error; NaN where none is."""
+def steepness(logit: FloatArray, reached: IntArray, decided: IntArray, lineage: IntArray) -> tuple[float, float]:
+    r"""b of the likeliest σ(b z) for logits (n,), without an intercept, and its standard error; NaN where none is.
+
+    Configurations of a ``lineage`` (n,) may err together: :math:`s^2 = \frac{G}{G - 1} \sum_g U_g^2 / I^2` with the
+    score :math:`U_g = \sum_{i \in g} z_i (S_i - K_i \sigma(b z_i))` of each of G lineages and the information I
+    (K.-Y. Liang and S. L. Zeger, Biometrika 73, 13 (1986), doi:10.1093/biomet/73.1.13).
+    """
     beta, error = _fitted(logit, reached, decided, intercept=False)
-    return float(beta[0]), float(error[0])
+    used = (decided > 0) & np.isfinite(logit)
+    score = (logit * (reached - decided * expit(beta[0] * logit)))[used]
+    _, group = np.unique(lineage[used], return_inverse=True)
+    each = np.bincount(group, score)
+    if len(each) < 2:
+        return float(beta[0]), math.nan
+    together = math.sqrt(len(each) / (len(each) - 1) * float(each @ each))
+    return float(beta[0]), together * float(error[0]) ** 2
 
 
 def _fitted(

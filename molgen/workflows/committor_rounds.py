@@ -63,8 +63,9 @@ def plan_rounds(shots: int, rounds: int, pairs: int, held_pairs: int, held_share
 class Pool:
     """Configurations (n, N, D) outside the states to choose from, row-aligned.
 
-    ``lineage`` (n,) is that of the dynamics they come from, ``held_out`` (n,) says which lineages are kept for judging,
-    ``transition`` (n,) which lie on a transition path: on the way of shots from a point that led to both states.
+    ``lineage`` (n,) is the excursion of dynamics or the point that they come from, ``held_out`` (n,) says which are kept
+    for judging with all that comes of them, ``transition`` (n,) which lie on a transition path: on the way of shots
+    from a point that led to both states.
     """
 
     positions: FloatArray
@@ -81,10 +82,14 @@ class Pool:
         return cls(positions, lineage, np.isin(lineage, chosen), np.zeros(len(positions), dtype=np.bool_))
 
     def grown(self, trail: Trail, points: ShootingPoints, both: BoolArray) -> "Pool":
-        """With the frames on the way of shots from ``points`` (P,), of their lineage; ``both`` (P,) led to A and B."""
+        """With the frames on the way of shots from ``points`` (P,); ``both`` (P,) led to A and B.
+
+        They are held out if their point is, and of one lineage, a negative number, if of one point: their own shots
+        know nothing of those from elsewhere, while all that ever came of one way may be half of the pool.
+        """
         return Pool(
             np.concatenate([self.positions, trail.positions]),
-            np.concatenate([self.lineage, points.lineage[trail.passage]]),
+            np.concatenate([self.lineage, -1 - trail.passage]),
             np.concatenate([self.held_out, points.held_out[trail.passage]]),
             np.concatenate([self.transition, both[trail.passage]]),
         )

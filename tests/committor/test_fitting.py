@@ -139,7 +139,7 @@ def test_members_that_do_not_agree_are_calibrated_as_they_are_pooled() -> None:
     stray = torch.tensor([-1.0, 1.0, -1.0, 1.0])[:, None]
     logits = torch.cat([2.0 * truth + stray, torch.full((1, 400), 50.0)])
     left_out = torch.tensor([1.0, 1.0, 1.0, 1.0, 0.0])[:, None].expand(5, 400)
-    known = steepness(pooled(logits[:4]).numpy(), rows.reached, rows.decided)[0]
+    known = steepness(pooled(logits[:4]).numpy(), rows.reached, rows.decided, rows.lineage)[0]
     assert calibration(logits, left_out, rows) == pytest.approx(known, abs=0.01)
     assert known > 0.52
 
@@ -164,7 +164,7 @@ def test_a_calibration_that_is_chance_is_seldom_made() -> None:
         rows = data(400, 2, seed)
         truth = torch.as_tensor(committor(rows.positions[:, 0, 0])).logit()
         found.append(calibration(truth.expand(4, -1), torch.ones(4, 400, dtype=torch.float64), rows))
-        likeliest.append(steepness(truth.numpy(), rows.reached, rows.decided)[0])
+        likeliest.append(steepness(truth.numpy(), rows.reached, rows.decided, rows.lineage)[0])
     strayed = np.sqrt(np.mean((np.array(found) - 1.0) ** 2) / np.mean((np.array(likeliest) - 1.0) ** 2))
     assert 0.4 < strayed < 0.85
     assert 0.51 < np.mean(np.array(found) == 1.0) < 0.85
