@@ -381,6 +381,13 @@ MUTATIONS: dict[str, Mutation] = {
         "return slope",
         ("tests/committor/test_fitting.py",),
     ),
+    "calibration-lineages": Mutation(
+        "the error of a committor's calibration takes shots of one lineage for independent",
+        "molgen/committor/likelihood.py",
+        "each = np.bincount(group, score)",
+        "each = score",
+        ("tests/committor/test_likelihood.py",),
+    ),
     "undecided-shots": Mutation(
         "a committor is fitted however many shots are undecided",
         "molgen/workflows/shot_data.py",

@@ -63,7 +63,7 @@ def plan_rounds(shots: int, rounds: int, pairs: int, held_pairs: int, held_share
 class Pool:
     """Configurations (n, N, D) outside the states to choose from, row-aligned.
 
-    ``lineage`` (n,) is the excursion of dynamics or the point that they come from, ``held_out`` (n,) says which are kept
+    ``lineage`` (n,) is the excursion of dynamics or the point that they come from, ``held_out`` (n,) says which serve
     for judging with all that comes of them, ``transition`` (n,) which lie on a transition path: on the way of shots
     from a point that led to both states.
     """

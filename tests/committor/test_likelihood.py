@@ -5,6 +5,7 @@ import math
 import numpy as np
 import pytest
 import torch
+from scipy.special import expit
 
 from molgen.committor.likelihood import (
     expected_calibration_error,
@@ -12,6 +13,7 @@ from molgen.committor.likelihood import (
     negative_log_likelihood,
     recalibrate,
     reliability,
+    steepness,
     wilson,
 )
 
@@ -55,6 +57,22 @@ def test_the_floor_holds_near_the_ends_as_well() -> None:
 def test_certainty_that_is_wrong_costs_everything() -> None:
     assert fidelity(np.array([0.0]), np.array([1]), np.array([2])).log_loss == math.inf
     assert fidelity(np.array([0.0]), np.array([0]), np.array([2])).log_loss == 0.0
+
+
+def test_the_error_of_a_slope_is_that_of_lineages() -> None:
+    """Told four times over, 300 configurations know no more; apart they scatter as their error says, and all agree."""
+    rng = np.random.default_rng(4)
+    z = rng.normal(0.0, 2.0, 300)
+    shots, lineage = np.full(300, 2), np.arange(300)
+    found = np.array([steepness(z, rng.binomial(2, expit(z)), shots, lineage) for _ in range(200)])
+    # Five standard errors of a standard deviation over 200 draws are 25 %.
+    assert found[:, 0].std() == pytest.approx(found[:, 1].mean(), rel=0.25)
+    reached = rng.binomial(2, expit(z))
+    once = steepness(z, reached, shots, lineage)
+    told = [np.repeat(values, 4) for values in (z, reached, shots, lineage)]
+    assert steepness(*told) == pytest.approx(once, rel=1e-6)
+    assert steepness(*told[:3], np.arange(1200))[1] == pytest.approx(once[1] / 2.0, rel=0.01)
+    assert np.isnan(steepness(z, reached, shots, np.zeros(300, dtype=np.int64))[1])
 
 
 def test_recalibration_finds_the_slope_and_intercept_that_were_put_in() -> None:
