@@ -384,8 +384,8 @@ MUTATIONS: dict[str, Mutation] = {
     "calibration-lineages": Mutation(
         "the error of a committor's calibration takes shots of one lineage for independent",
         "molgen/committor/likelihood.py",
-        "each = np.bincount(group, score)",
-        "each = score",
+        "names, number = np.unique(group[used], return_inverse=True)",
+        "names, number = np.unique(np.arange(len(z)), return_inverse=True)",
         ("tests/committor/test_likelihood.py",),
     ),
     "undecided-shots": Mutation(

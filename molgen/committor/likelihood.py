@@ -31,7 +31,8 @@ class Fidelity:
 
     ``log_loss_floor`` is the entropy of each configuration's own share S/K, raised by what the true q costs more on
     average than the share that was fitted to the same shots: about ½ a configuration, less near q = 0 and 1.
-    ``dispersion`` is Pearson's χ² a degree of freedom, 1 for binomial counts around these committors.
+    ``dispersion`` is Σ (S − K q)² / Σ K q (1 − q), 1 for binomial counts around these q. Pearson's χ² would be
+    that of a single configuration where q is 1e-9 and some shots reached B.
     """
 
     configurations: int
@@ -57,9 +58,8 @@ def fidelity(q: FloatArray, reached: IntArray, decided: IntArray) -> Fidelity:
     least = -(xlogy(s, share) + xlogy(k - s, 1.0 - share)).sum() + _gain_of_own_share(p, k).sum()
     brier = (s * (1.0 - p) ** 2 + (k - s) * p**2).sum()
     variance = k * p * (1.0 - p)
-    known = variance > 0.0
-    chi = (((s - k * p) ** 2)[known] / variance[known]).sum() / max(int(known.sum()), 1)
-    return Fidelity(len(k), int(shots), loss / shots, least / shots, brier / shots, float(chi))
+    dispersion = ((s - k * p) ** 2).sum() / variance.sum() if variance.sum() > 0.0 else math.nan
+    return Fidelity(len(k), int(shots), loss / shots, least / shots, brier / shots, float(dispersion))
 
 
 def _gain_of_own_share(q: FloatArray, decided: FloatArray) -> FloatArray:
@@ -89,44 +89,40 @@ class Recalibration:
     intercept_error: float
 
 
-def recalibrate(logit: FloatArray, reached: IntArray, decided: IntArray, dispersion: float = 1.0) -> Recalibration:
+def recalibrate(logit: FloatArray, reached: IntArray, decided: IntArray) -> Recalibration:
     """The recalibration of logits (n,) by Newton's method on the binomial likelihood.
 
-    Errors are those of the likelihood times √max(``dispersion``, 1): shots that are more alike than binomial ones know
-    less. NaN where the shots do not determine both numbers.
+    Errors are those of configurations, whose shots may be more alike than binomial ones (:func:`_fitted`). NaN where
+    the shots do not determine both numbers.
     """
-    beta, error = _fitted(logit, reached, decided, intercept=True)
-    error = error * np.sqrt(max(dispersion, 1.0))
+    beta, error = _fitted(logit, reached, decided, np.arange(len(logit)), intercept=True)
     return Recalibration(float(beta[1]), float(error[1]), float(beta[0]), float(error[0]))
 
 
 def steepness(logit: FloatArray, reached: IntArray, decided: IntArray, lineage: IntArray) -> tuple[float, float]:
-    r"""b of the likeliest σ(b z) for logits (n,), without an intercept, and its standard error; NaN where none is.
+    """b of the likeliest σ(b z) for logits (n,), without an intercept, and its standard error; NaN where none is.
 
-    Configurations of a ``lineage`` (n,) may err together: :math:`s^2 = \frac{G}{G - 1} \sum_g U_g^2 / I^2` with the
-    score :math:`U_g = \sum_{i \in g} z_i (S_i - K_i \sigma(b z_i))` of each of G lineages and the information I
-    (K.-Y. Liang and S. L. Zeger, Biometrika 73, 13 (1986), doi:10.1093/biomet/73.1.13).
+    Configurations of a ``lineage`` (n,) may err together.
     """
-    beta, error = _fitted(logit, reached, decided, intercept=False)
-    used = (decided > 0) & np.isfinite(logit)
-    score = (logit * (reached - decided * expit(beta[0] * logit)))[used]
-    _, group = np.unique(lineage[used], return_inverse=True)
-    each = np.bincount(group, score)
-    if len(each) < 2:
-        return float(beta[0]), math.nan
-    together = math.sqrt(len(each) / (len(each) - 1) * float(each @ each))
-    return float(beta[0]), together * float(error[0]) ** 2
+    beta, error = _fitted(logit, reached, decided, lineage, intercept=False)
+    return float(beta[0]), float(error[0])
 
 
 def _fitted(
-    logit: FloatArray, reached: IntArray, decided: IntArray, *, intercept: bool
+    logit: FloatArray, reached: IntArray, decided: IntArray, group: IntArray, *, intercept: bool
 ) -> tuple[FloatArray, FloatArray]:
-    """The likeliest (a, b) or (b,) of σ(a + b z) and their standard errors, by Newton's method."""
+    r"""The likeliest (a, b) or (b,) of σ(a + b z), by Newton's method, and their standard errors.
+
+    Members of a ``group`` (n,) may err together: the covariance is :math:`\frac{G}{G - 1} I^{-1} \sum_g U_g U_g^T
+    I^{-1}` with the score :math:`U_g` of each of G groups and the information I (K.-Y. Liang and S. L. Zeger,
+    Biometrika 73, 13 (1986), doi:10.1093/biomet/73.1.13).
+    """
     used = (decided > 0) & np.isfinite(logit)
     z, s, k = logit[used], reached[used].astype(np.float64), decided[used].astype(np.float64)
     design = np.stack([np.ones_like(z), z], axis=1) if intercept else z[:, None]
     beta = np.array([0.0, 1.0]) if intercept else np.ones(1)
     unknown = np.full_like(beta, np.nan), np.full_like(beta, np.nan)
+    names, number = np.unique(group[used], return_inverse=True)
 
     def loss(beta: FloatArray) -> float:
         return float((k * np.logaddexp(0.0, design @ beta) - s * (design @ beta)).sum())
@@ -134,7 +130,7 @@ def _fitted(
     for _ in range(100):
         p = expit(design @ beta)
         information = design.T @ ((k * p * (1.0 - p))[:, None] * design)
-        if not np.isfinite(information).all() or not np.linalg.cond(information) < 1e12:
+        if len(names) < 2 or not np.isfinite(information).all() or not np.linalg.cond(information) < 1e12:
             return unknown
         change = np.linalg.solve(information, design.T @ (s - k * p))
         # The likelihood is concave: a whole step may jump over its top and go round for ever, a shorter one does not.
@@ -142,7 +138,10 @@ def _fitted(
             change = 0.5 * change
         beta = beta + change
         if np.abs(change).max() < 1e-10:
-            return beta, np.sqrt(np.diag(np.linalg.inv(information)))
+            score = np.zeros((len(names), len(beta)))
+            np.add.at(score, number, (s - k * p)[:, None] * design)
+            each = np.linalg.solve(information, score.T)
+            return beta, np.sqrt(len(names) / (len(names) - 1) * (each**2).sum(1))
     return unknown
 
 

@@ -19,7 +19,7 @@ def judgement_table(record: Mapping[str, Any]) -> Table:
         ("Expected calibration error", fixed(record["ece"], 4), "0"),
         ("Recalibration slope", slope, "1"),
         ("Recalibration intercept", intercept, "0"),
-        ("Dispersion of counts (χ² a configuration)", fixed(record["dispersion"], 2), "1"),
+        ("Dispersion of counts (their variance over that of binomial ones)", fixed(record["dispersion"], 2), "1"),
     ]
     half = record.get("histogram") or {}
     if as_number(half.get("mean")) is not None:

@@ -113,7 +113,7 @@ def judge(model: Committor, data: ShotData, seed: int) -> dict[str, Any]:
     q = model.probability(data.positions)
     reached, decided = data.counts.b, data.counts.decided
     found = fidelity(q, reached, decided)
-    again = recalibrate(logit, reached, decided, found.dispersion)
+    again = recalibrate(logit, reached, decided)
     rows = reliability(q, reached, decided)
     ece = expected_calibration_error(rows)
     pairs = pair_correlation(data.shots, q) if data.shots is not None else None

@@ -86,9 +86,19 @@ def test_recalibration_finds_the_slope_and_intercept_that_were_put_in() -> None:
     bold = recalibrate(4.0 * true + 3.0, reached, decided)  # a plain Newton iteration goes round for ever here
     assert bold.slope == pytest.approx(0.25, abs=4 * bold.slope_error)
     assert bold.intercept == pytest.approx(-0.75, abs=4 * bold.intercept_error)
-    doubled = recalibrate((true - 0.3) / 1.5, reached, decided, dispersion=4.0)
-    assert doubled.slope_error == pytest.approx(2.0 * found.slope_error)
+    # Ten shots of a configuration that are all alike are one: errors are √10 times as large, to 10 %.
+    alike = recalibrate((true - 0.3) / 1.5, 10 * np.random.default_rng(2).binomial(1, q), decided)
+    assert alike.slope_error == pytest.approx(np.sqrt(10.0) * found.slope_error, rel=0.1)
     assert math.isnan(recalibrate(np.zeros(50), np.ones(50, dtype=int), np.full(50, 2)).slope)
+
+
+def test_one_impossible_shot_is_one_configuration_wrong_and_no_more() -> None:
+    """Where q̂ = 1e-9 five of ten reached B: by Pearson's χ² nothing would be known of a slope."""
+    q, reached, decided = binomial()
+    q[0], reached[0] = 1e-9, 5
+    found = recalibrate(np.log(q / (1.0 - q)), reached, decided)
+    assert fidelity(q, reached, decided).dispersion < 1.2
+    assert abs(found.slope - 1.0) < 4 * found.slope_error < 0.5
 
 
 def test_the_reliability_diagram() -> None:
