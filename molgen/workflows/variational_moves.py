@@ -17,13 +17,14 @@ from molgen.workflows.shooting_source import boltzmann_frames
 
 MOST, LEAST = 10_000, 100
 """Frames outside the states that are moved, and without how many there is no term."""
-MOVES_EACH = 2
+MOVES_EACH = 16
+"""So many that a fit does not see one of them often."""
 
 
 def moves_from(
     ensemble: Sequence[Path], boundary: Boundary, dynamics: PassageDynamics, reading: ReadingOptions, seed: int
 ) -> tuple[WeightedMoves, tuple[str, ...]]:
-    """Two short moves of ``dynamics`` from each frame of ``ensemble`` outside the states, and notes on the frames.
+    """Short moves of ``dynamics`` from each frame of ``ensemble`` outside the states, and notes on the frames.
 
     ``MOST`` frames drawn by chance are enough. Weights that are refused get a note: a fit is judged by its shots.
     ``InputError`` for frames that are no Boltzmann sample, or fewer than ``LEAST`` outside the states.
