@@ -170,8 +170,9 @@ def _swap(task: _Task) -> Iterator[SelfCheck]:
 def _one_d(task: _Task) -> Iterator[SelfCheck]:
     case = double_well_case()
     coarse, fine = case.grid(), case.grid(0.5 * case.spacing)
+    # From half as many one seed in five is beyond the bound, by the chance of its shots alone.
     result = run_committor(
-        case.system, [], task.folder, shots=10_000, a="left", b="right", settings=DOUBLE_WELL_RUN, seed=task.seed,
+        case.system, [], task.folder, shots=20_000, a="left", b="right", settings=DOUBLE_WELL_RUN, seed=task.seed,
         workers=task.workers, interruption=task.interruption,
     )  # fmt: skip
     yield SelfCheck("1d-rmse", f"error of q after {result.shots} shots", error_of(case, fine, task.folder), 0.01)
