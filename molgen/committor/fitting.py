@@ -39,7 +39,7 @@ class FittingSettings(Settings):
     rate: PositiveFloat = 5e-3
     decay: float = Field(default=1e-2, ge=0.0)
     check_every: PositiveInt = 40
-    variational: PositiveFloat = 1.0
+    variational: PositiveFloat = 0.1
 
 
 @dataclass(frozen=True, eq=False)

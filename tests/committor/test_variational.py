@@ -13,7 +13,7 @@ from tests.wells import CORE, committor, double_well, potential
 
 SYSTEM = double_well("overdamped", 1.0)
 BOUNDARY = Boundary(SYSTEM, "left", "right")
-SETTINGS = FittingSettings(model=CommittorSettings(hidden=16, members=4), steps=400)
+SETTINGS = FittingSettings(model=CommittorSettings(hidden=16, members=4), steps=400, variational=1.0)
 DYNAMICS = open_passages(SYSTEM, BOUNDARY, platform="numpy")
 
 
