@@ -98,8 +98,14 @@ def boltzmann_frames(paths: Sequence[Path], system: System, reading: ReadingOpti
 
 
 def source_identity(path: Path) -> str:
-    """What tells a source of frames from another: the hash of its manifest or of the file."""
-    return sha256_file(path / MANIFEST) if (path / MANIFEST).is_file() else sha256_file(path)
+    """What tells a source of frames from another: the hash of manifest or file. ``InputError`` for neither."""
+    if (path / MANIFEST).is_file():
+        return sha256_file(path / MANIFEST)
+    if not path.is_file():
+        raise InputError(
+            f"{path} is neither the directory of a run nor a file of frames.", "Give the -o of a run, or a trajectory."
+        )
+    return sha256_file(path)
 
 
 def _of_run(path: Path, system: System) -> ShootingFrames:

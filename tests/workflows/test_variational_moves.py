@@ -93,7 +93,13 @@ def test_frames_that_will_not_do_are_refused_before_anything_is_fitted(tmp_path:
     x = np.random.default_rng(1).uniform(-1.0, 1.0, 400).reshape(-1, 1, 1)
     write_shard(tmp_path / "hot.h5", x, np.arange(400) // 4, SYSTEM, SYSTEM.temperature_k, kind="explore")
     write_shard(tmp_path / "few.h5", x[:99] * 0.8, np.arange(99), SYSTEM, SYSTEM.temperature_k)
-    for name, sentence in (("hot", "no Boltzmann sample"), ("few", "99 frames .* too few for a variational term")):
+    sentences = {
+        "hot.h5": "no Boltzmann sample",
+        "few.h5": "99 frames .* too few for a variational term",
+        "nowhere": "neither the directory of a run nor a file of frames",
+        ".": "neither the directory of a run nor a file of frames",
+    }
+    for name, sentence in sentences.items():
         with pytest.raises(InputError, match=sentence):
             fit(
                 few_shots(tmp_path / "theirs.npz"),
@@ -101,7 +107,7 @@ def test_frames_that_will_not_do_are_refused_before_anything_is_fitted(tmp_path:
                 system=SYSTEM,
                 a="left",
                 b="right",
-                ensemble=[tmp_path / f"{name}.h5"],
+                ensemble=[tmp_path / name],
                 settings=SETTINGS,
             )
         assert not (tmp_path / "c").exists()
