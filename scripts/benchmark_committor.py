@@ -4,7 +4,7 @@
     python scripts/benchmark_committor.py one-d --seeds 10
     python scripts/benchmark_committor.py muller-brown --seeds 10
     python scripts/benchmark_committor.py coverage --seeds 200
-    python scripts/benchmark_committor.py variational --seeds 10
+    python scripts/benchmark_committor.py variational --seeds 8
     python scripts/benchmark_committor.py table
 
 Every finished seed is a row of its part's file and is not computed again; ``table`` prints what there is. ``--work``
